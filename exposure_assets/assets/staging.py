@@ -1,0 +1,137 @@
+"""Staging: days of raw events and assignments become exactly-once Parquet, and every row is accounted for.
+
+How a row is judged stands in the transforms; how files are found and read, in the resources.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+
+from exposure_assets.contracts import (
+    AssignmentEvents,
+    Catalog,
+    ExposureEvents,
+    ExposureWaterfall,
+    MetricEvents,
+    RejectedEvents,
+    TableContract,
+    empty_frame,
+    table_name,
+)
+from exposure_assets.transforms.assignment_events import stage_assignments
+from exposure_assets.transforms.staged_events import malformed_events, stage_events, well_formed_ids
+from resources.landing import LandingZone, Manifest
+from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before
+from resources.repeated_ids import ids_on_several_days
+from resources.staging import Staging
+
+
+@dataclass
+class StagingReport:
+    """What a range of days came to: rows per table and day, the waterfall, and the files left out."""
+
+    row_counts: dict[str, dict[date, int]] = field(default_factory=dict)
+    waterfall: pl.DataFrame = field(default_factory=lambda: empty_frame(ExposureWaterfall))
+    quarantined: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+
+def stage_days(
+    zone: LandingZone, staging: Staging, catalog: Catalog, days: tuple[date, date], calendar_starts: date
+) -> StagingReport:
+    """Stage the days from the first to the last, both included.
+
+    The calendar's first day also accounts for every row that falls before it: such rows are rejected or belong to
+    no experiment, but none is lost.
+
+    A file whose damage only shows when it is read in full is quarantined, and the range starts anew without it:
+    a file counts wholly or not at all.
+    """
+    manifest = zone.refresh()
+    while True:
+        try:
+            return _stage_days(zone, manifest, staging, catalog, days, calendar_starts)
+        except DamagedFile as damaged:
+            manifest = zone.quarantine(damaged.file, damaged.reason)
+
+
+def _stage_days(
+    zone: LandingZone,
+    manifest: Manifest,
+    staging: Staging,
+    catalog: Catalog,
+    days: tuple[date, date],
+    calendar_starts: date,
+) -> StagingReport:
+    report = StagingReport(quarantined=manifest.quarantined)
+    first = date.min if days[0] == calendar_starts else days[0]
+    waterfalls = [report.waterfall]
+
+    def events(rows: pl.DataFrame, day: date, settled: pl.Series, suspects: pl.Series) -> pl.Series:
+        staged = stage_events(rows, day, catalog, settled, suspects)
+        if day >= calendar_starts:
+            _write(staging, report, ExposureEvents, day, staged.exposure_events)
+            _write(staging, report, MetricEvents, day, staged.metric_events)
+        _write(staging, report, RejectedEvents, day, staged.rejected_events, part="events")
+        waterfalls.append(staged.exposure_waterfall)
+        return staged.settled_ids
+
+    def assignments(rows: pl.DataFrame, day: date, settled: pl.Series, suspects: pl.Series) -> pl.Series:
+        staged = stage_assignments(rows, day, catalog, settled, suspects)
+        if day >= calendar_starts:
+            _write(staging, report, AssignmentEvents, day, staged.assignment_events)
+        _write(staging, report, RejectedEvents, day, staged.rejected_events, part="assignments")
+        return staged.settled_ids
+
+    _stage_stream(zone, manifest, staging, Judge("events", catalog, events), (first, days[1]))
+    _stage_stream(zone, manifest, staging, Judge("assignments", catalog, assignments), (first, days[1]))
+    report.waterfall = pl.concat(waterfalls)
+    return report
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How the rows of a stream are judged: a day's rows go in, the ids that the day settles come out."""
+
+    stream: str
+    catalog: Catalog
+    stage: Callable[[pl.DataFrame, date, pl.Series, pl.Series], pl.Series]
+
+    def counting_ids(self, rows: pl.DataFrame) -> pl.Series:
+        """The ids of rows that take part in deduplication."""
+        return well_formed_ids(rows, self.catalog) if self.stream == "events" else rows["event_id"].unique()
+
+    def keep_of_other_days(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows of other days matter to their arrival day only where they are malformed."""
+        return malformed_events(rows, self.catalog) if self.stream == "events" else rows.clear()
+
+
+def _stage_stream(
+    zone: LandingZone, manifest: Manifest, staging: Staging, judge: Judge, days: tuple[date, date]
+) -> None:
+    """Judge the days in their order: an id that stands on several days counts on the first that has a good row."""
+    places = ids_on_several_days(zone, manifest, judge.stream)
+    first, last = (pl.lit(day, pl.Date).cast(pl.Int32) for day in days)
+    suspects = places.filter(pl.col("day").is_between(first, last))["id_hash"].unique()
+    in_question = places.filter(pl.col("id_hash").is_in(suspects.implode()))
+    earlier = rows_of_ids_before(zone, manifest, in_question, judge.stream, days[0])
+    settled = [pl.Series("event_id", [], dtype=pl.String), *(judge.counting_ids(rows) for rows in earlier)]
+    staged_before = staging.days(ExposureEvents, days) if judge.stream == "events" else []
+    for day in sorted({*manifest.days(judge.stream), *staged_before}):
+        if days[0] <= day <= days[1]:
+            rows = day_rows(zone, manifest, judge.stream, day, judge.keep_of_other_days)
+            settled.append(judge.stage(rows, day, pl.concat(settled), suspects))
+
+
+def _write(
+    staging: Staging,
+    report: StagingReport,
+    contract: type[TableContract],
+    day: date,
+    frame: pl.DataFrame,
+    part: str = "part-0",
+) -> None:
+    staging.write(contract, day, frame, part)
+    counts = report.row_counts.setdefault(table_name(contract), {})
+    counts[day] = counts.get(day, 0) + frame.height

@@ -1,0 +1,159 @@
+"""From raw events to accepted exposures: which source matches, and into which bucket every row goes.
+
+Copies are told apart in `exactly_once`, metric events in `metric_events`; nothing is read or written here.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+import polars as pl
+
+from exposure_assets.contracts import Catalog, Condition, Experiment, ExposureSource
+from exposure_assets.transforms.fields import HAS_PROPERTIES, field_column, is_property
+
+ROW = "raw_row"
+SOURCE, BUCKET = "source", "bucket"
+TEMPLATE = "{experiment}"
+_KNOWN = "__known__"
+_OUTCOMES = {
+    ROW: pl.UInt32,
+    SOURCE: pl.String,
+    "experiment_id": pl.String,
+    "variation_id": pl.String,
+    "named_experiment_id": pl.String,
+    BUCKET: pl.String,
+}
+
+
+def source_paths(catalog: Catalog) -> list[str]:
+    """Every field that an exposure source reads."""
+    paths: set[str] = set()
+    for source in catalog.exposure_sources.values():
+        paths |= {source.experiment, source.variation, *(condition.field for condition in source.filter)}
+    return sorted(paths)
+
+
+def exposure_outcomes(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    """Match raw rows with the exposure sources and say what becomes of each, copies and days left aside.
+
+    Grain out: one row per (raw row, source that matches it): `experiment_id` is the catalog's id or null,
+    `named_experiment_id` what the row says, `bucket` one of malformed, unresolved_template, ambiguous_attribution,
+    unknown_experiment, unknown_variation and accepted.
+
+    A verdict depends on the fields alone, and fields repeat: every distinct combination is judged once.
+
+    Args:
+        rows: Raw events with `ROW`, `event_name` and the columns of `fields.with_fields`.
+        catalog: Sources and experiments.
+    """
+    judged = [
+        _judged_by(source, rows.filter(pl.col("event_name") == source.event), catalog)
+        for source in catalog.exposure_sources.values()
+    ]
+    return pl.concat([pl.DataFrame(schema=_OUTCOMES), *judged])
+
+
+def _judged_by(source: ExposureSource, rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    paths = sorted({source.experiment, source.variation, *(condition.field for condition in source.filter)})
+    key = [HAS_PROPERTIES, *(field_column(path) for path in paths)]
+    experiment, variation = pl.col(field_column(source.experiment)), pl.col(field_column(source.variation))
+    is_unreadable = ~pl.col(HAS_PROPERTIES) if any(map(is_property, paths)) else pl.lit(False)
+    passes_filter = pl.all_horizontal([pl.lit(True), *(_holds(condition) for condition in source.filter)])
+    ours = {e.id: e for e in catalog.experiments.values() if e.exposure.source == source.id}
+    distinct = (
+        rows.lazy()
+        .select(key)
+        .unique()
+        .filter(is_unreadable | passes_filter)
+        .with_columns(
+            experiment_id=pl.when(experiment.is_in(list(ours))).then(experiment),
+            variation_id=variation,
+            named_experiment_id=experiment,
+            is_malformed=is_unreadable | experiment.is_null() | variation.is_null(),
+        )
+        .join(_known_variations(ours), on=["experiment_id", "variation_id"], how="left")
+        .with_columns(_bucket(sorted(catalog.experiments)).alias(BUCKET), pl.lit(source.id).alias(SOURCE))
+        .collect()
+    )
+    return (
+        rows.select(ROW, *key).join(distinct, on=key, how="inner", nulls_equal=True).select(_OUTCOMES.keys())
+    )
+
+
+def _holds(condition: Condition) -> pl.Expr:
+    """A missing value is in no list and equals nothing, so it is `not_in` every list."""
+    field = pl.col(field_column(condition.field))
+    if condition.in_ is not None:
+        return field.is_in(list(condition.in_)).fill_null(False)
+    if condition.not_in is not None:
+        return ~field.is_in(list(condition.not_in)).fill_null(False)
+    if condition.equals is not None:
+        return (field == condition.equals).fill_null(False)
+    return field.is_null() if condition.is_null else field.is_not_null()
+
+
+def _known_variations(experiments: Mapping[str, Experiment]) -> pl.LazyFrame:
+    known = [(e.id, variation.id, True) for e in experiments.values() for variation in e.variations]
+    schema = {"experiment_id": pl.String, "variation_id": pl.String, _KNOWN: pl.Boolean}
+    return pl.LazyFrame(known, schema=schema, orient="row")
+
+
+def _bucket(known_ids: Sequence[str]) -> pl.Expr:
+    named, variation = pl.col("named_experiment_id"), pl.col("variation_id")
+    parts = named.str.split("+")
+    has_template = named.str.contains(TEMPLATE, literal=True) | variation.str.contains(TEMPLATE, literal=True)
+    is_merged = (parts.list.len() > 1) & parts.list.eval(pl.element().is_in(known_ids)).list.any()
+    return (
+        pl.when("is_malformed")
+        .then(pl.lit("malformed"))
+        .when(has_template)
+        .then(pl.lit("unresolved_template"))
+        .when(is_merged)
+        .then(pl.lit("ambiguous_attribution"))
+        .when(pl.col("experiment_id").is_null())
+        .then(pl.lit("unknown_experiment"))
+        .when(pl.col(_KNOWN).is_null())
+        .then(pl.lit("unknown_variation"))
+        .otherwise(pl.lit("accepted"))
+    )
+
+
+def with_days_and_copies(
+    outcomes: pl.DataFrame, copied_rows: pl.Series, day: date, experiments: Mapping[str, Experiment]
+) -> pl.DataFrame:
+    """Finish the verdict on the well-formed rows of one UTC day: copies, and days outside the experiment.
+
+    Args:
+        outcomes: Of `exposure_outcomes`, without the malformed rows.
+        copied_rows: `ROW` of the rows that are copies.
+        day: The UTC day of all the rows.
+        experiments: The catalog's experiments.
+    """
+    outside = [e.id for e in experiments.values() if not _observes(e, day)]
+    is_copy = pl.col(ROW).is_in(copied_rows.implode())
+    is_outside = (pl.col(BUCKET) == "accepted") & pl.col("experiment_id").is_in(outside)
+    return outcomes.with_columns(
+        pl.when(is_copy)
+        .then(pl.lit("duplicate"))
+        .when(is_outside)
+        .then(pl.lit("outside_experiment"))
+        .otherwise(BUCKET)
+        .alias(BUCKET)
+    )
+
+
+def _observes(experiment: Experiment, day: date) -> bool:
+    last = experiment.last_exposure_date
+    return experiment.first_exposure_date <= day and (last is None or day <= last)
+
+
+def one_bucket_per_row(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Where several sources match a row, keep what they accept, and else the outcome of the first source by id."""
+    if outcomes[SOURCE].n_unique() < 2:
+        return outcomes
+    is_accepted = pl.col(BUCKET) == "accepted"
+    return (
+        outcomes.sort(ROW, SOURCE)
+        .filter(is_accepted | ~is_accepted.any().over(ROW))
+        .filter(is_accepted | (pl.int_range(pl.len()).over(ROW) == 0))
+    )

@@ -1,0 +1,198 @@
+"""One day of raw events, judged: accepted exposures, metric events, rejected rows and the waterfall.
+
+The parts stand in `exposure_events`, `metric_events` and `exactly_once`; files and folders in the resources.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from exposure_assets.contracts import (
+    Catalog,
+    ExposureEvents,
+    ExposureWaterfall,
+    RejectedEvents,
+    columns_of,
+    empty_frame,
+)
+from exposure_assets.transforms.exactly_once import copies, settled_by
+from exposure_assets.transforms.exposure_events import (
+    BUCKET,
+    ROW,
+    exposure_outcomes,
+    one_bucket_per_row,
+    source_paths,
+    with_days_and_copies,
+)
+from exposure_assets.transforms.fields import properties_text, with_fields
+from exposure_assets.transforms.metric_events import metric_events
+
+# The order in which copies are compared after their time: the contract's order of the columns.
+_REMAINING = ("event_name", "unit_id", "ingested_at", "session_id", "value")
+
+
+@dataclass(frozen=True)
+class StagedEvents:
+    """What a day of raw events came to; every frame obeys the contract of its name."""
+
+    exposure_events: pl.DataFrame
+    metric_events: pl.DataFrame
+    rejected_events: pl.DataFrame
+    exposure_waterfall: pl.DataFrame
+    settled_ids: pl.Series
+
+
+def stage_events(
+    rows: pl.DataFrame, day: date, catalog: Catalog, settled_ids: pl.Series, suspect_hashes: pl.Series
+) -> StagedEvents:
+    """Judge the raw rows of one UTC day, and the malformed rows that arrived on it.
+
+    Every raw row that an exposure source matches ends in exactly one bucket; malformed rows have no day and count
+    on their arrival day.
+
+    Args:
+        rows: Raw events with the stream's columns, `file`, `arrival_date`, `is_of_day` (it falls on `day`) and
+            `is_broken` (it has no day). Rows of other days are only looked at for being malformed.
+        day: The UTC day.
+        catalog: Experiments, sources, metrics.
+        settled_ids: Ids that count on an earlier day.
+        suspect_hashes: Hashes of the ids that stand on several days.
+    """
+    rows = rows.with_row_index(ROW)
+    is_source_event = pl.col("event_name").is_in(sorted({s.event for s in catalog.exposure_sources.values()}))
+    outcomes = exposure_outcomes(with_fields(rows.filter(is_source_event), source_paths(catalog)), catalog)
+    malformed_rows, outcomes = _malformed(rows, outcomes)
+    of_day = rows.filter("is_of_day").filter(~pl.col(ROW).is_in(malformed_rows.implode()))
+    is_copy = _copies(of_day, settled_ids)
+    counting = of_day.filter(~is_copy)
+    judged = with_days_and_copies(
+        outcomes.join(of_day.select(ROW), on=ROW, how="semi").filter(pl.col(BUCKET) != "malformed"),
+        of_day.filter(is_copy)[ROW],
+        day,
+        catalog.experiments,
+    )
+    malformed = outcomes.join(_arrived(rows, day), on=ROW, how="semi").filter(pl.col(BUCKET) == "malformed")
+    verdicts = one_bucket_per_row(pl.concat([judged, malformed]))
+    metric_names = sorted({metric.event for metric in catalog.metrics.values()})
+    metric_copies = of_day.filter(is_copy & pl.Series(of_day["event_name"].is_in(metric_names)))
+    return StagedEvents(
+        exposure_events=_exposures(verdicts, rows, day),
+        metric_events=metric_events(counting, catalog.metrics),
+        rejected_events=_rejected(
+            verdicts, rows, metric_copies, rows.filter("is_broken").join(_arrived(rows, day), on=ROW, how="semi")
+        ),
+        exposure_waterfall=_waterfall(verdicts, day),
+        settled_ids=settled_by(counting, suspect_hashes),
+    )
+
+
+def well_formed_ids(rows: pl.DataFrame, catalog: Catalog) -> pl.Series:
+    """The ids among raw rows whose rows take part in deduplication.
+
+    Args:
+        rows: Raw events that have a day.
+        catalog: Experiments and sources.
+    """
+    malformed_ids = malformed_events(rows.with_row_index("position"), catalog)["position"]
+    return rows.with_row_index("position").filter(~pl.col("position").is_in(malformed_ids.implode()))["event_id"].unique()
+
+
+def malformed_events(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    """Of raw rows that fall on other days those that a source finds malformed: they count on their arrival day.
+
+    Args:
+        rows: Raw events that arrived on the day that is staged, with the columns of `stage_events`.
+        catalog: Experiments and sources.
+    """
+    numbered = rows.with_row_index(ROW)
+    outcomes = exposure_outcomes(with_fields(numbered, source_paths(catalog)), catalog)
+    malformed_rows, _ = _malformed(numbered, outcomes)
+    return rows[malformed_rows.sort()]
+
+
+def _malformed(rows: pl.DataFrame, outcomes: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
+    """The rows that take no part in deduplication, and the outcomes with broken rows marked malformed.
+
+    A row that several sources match is malformed only where all of them say so.
+    """
+    broken = rows.filter("is_broken")[ROW]
+    outcomes = outcomes.with_columns(
+        pl.when(pl.col(ROW).is_in(broken.implode())).then(pl.lit("malformed")).otherwise(BUCKET).alias(BUCKET)
+    )
+    unreadable = outcomes.filter(pl.col(BUCKET) == "malformed").select(ROW).unique()
+    readable = outcomes.filter(pl.col(BUCKET) != "malformed").select(ROW).unique()
+    return pl.concat([broken, unreadable.join(readable, on=ROW, how="anti")[ROW]]).unique(), outcomes
+
+
+def _copies(of_day: pl.DataFrame, settled_ids: pl.Series) -> pl.Series:
+    fields = [*(pl.col(name) for name in _REMAINING), properties_text(of_day.schema["properties"])]
+    return copies(of_day, "occurred_at", fields, settled_ids)
+
+
+def _arrived(rows: pl.DataFrame, day: date) -> pl.DataFrame:
+    return rows.filter(pl.col("arrival_date") == day).select(ROW)
+
+
+def _exposures(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.DataFrame:
+    """Accepted exposures in the order of experiment and unit, so that whoever reads one skips the others."""
+    accepted = verdicts.filter(pl.col(BUCKET) == "accepted")
+    fields = rows.select("event_id", "unit_id", "occurred_at", "session_id")[accepted[ROW]]
+    experiments = sorted(accepted["experiment_id"].unique())
+    return (
+        pl.concat([accepted.select("experiment_id", "variation_id"), fields], how="horizontal")
+        .with_columns(exposure_date=pl.lit(day, pl.Date))
+        .sort(pl.col("experiment_id").cast(pl.Enum(experiments)), pl.col("unit_id").hash(), pl.col("event_id").hash())
+        .select(columns_of(ExposureEvents).keys())
+    )
+
+
+def _waterfall(verdicts: pl.DataFrame, day: date) -> pl.DataFrame:
+    return (
+        verdicts.group_by("experiment_id", BUCKET)
+        .agg(row_count=pl.len().cast(pl.Int64))
+        .with_columns(exposure_date=pl.lit(day, pl.Date))
+        .select(columns_of(ExposureWaterfall).keys())
+    )
+
+
+def _rejected(
+    verdicts: pl.DataFrame, rows: pl.DataFrame, metric_copies: pl.DataFrame, broken: pl.DataFrame
+) -> pl.DataFrame:
+    """One row per raw row that was not accepted: by its source's verdict, as a copy, or because it is broken."""
+    by_source = verdicts.filter(pl.col(BUCKET) != "accepted").select(
+        ROW, pl.col(BUCKET).alias("reason"), experiment_id="named_experiment_id", variation_id="variation_id"
+    )
+    others = pl.concat(
+        [
+            metric_copies.select(ROW, reason=pl.lit("duplicate")),
+            broken.select(ROW, reason=pl.lit("malformed")),
+        ]
+    ).join(by_source, on=ROW, how="anti")
+    rejected = pl.concat([by_source, others], how="diagonal").unique(ROW)
+    return rejected_rows(rejected, rows, "events", "occurred_at")
+
+
+def rejected_rows(rejected: pl.DataFrame, rows: pl.DataFrame, stream: str, at: str) -> pl.DataFrame:
+    """The rejected raw rows with every field of theirs.
+
+    Args:
+        rejected: `ROW`, `reason`, and `experiment_id`, `variation_id` where they are not columns of the stream.
+        rows: All raw rows, with `ROW`, `file` and `arrival_date`.
+        stream: Name of the stream.
+        at: The stream's instant column.
+    """
+    if rejected.is_empty():
+        return empty_frame(RejectedEvents)
+    beside = {ROW, "file", "arrival_date", "is_of_day", "is_broken"}
+    fields = [name for name in rows.columns if name not in beside]
+    return (
+        rows.join(rejected.drop([name for name in rejected.columns if name in fields]), on=ROW, how="inner")
+        .with_columns(stream=pl.lit(stream), occurred_at=pl.col(at), row=pl.struct(fields).struct.json_encode())
+        .with_columns(
+            pl.lit(None, pl.String).alias(name)
+            for name in columns_of(RejectedEvents)
+            if name not in (*fields, *rejected.columns, "stream", "occurred_at", "row", "file", "arrival_date")
+        )
+        .select(columns_of(RejectedEvents).keys())
+    )

@@ -1,0 +1,1 @@
+"""What a partition is: UTC days, experiments, their product and the mappings between them. No asset stands here."""

@@ -1,0 +1,59 @@
+"""The partitions: UTC days, experiments, and their product.
+
+Which partition depends on which stands in `mappings`; what is in one, in the assets.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+
+import dagster as dg
+
+from exposure_assets.contracts import Catalog
+
+EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
+DATE, EXPERIMENT = "date", "experiment"
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The UTC days from `first_day` to `last_day`, both included, as Dagster partitions.
+
+    `last_day` is null for a calendar that goes on: today is then its last day.
+    """
+
+    first_day: date
+    last_day: date | None = None
+
+    @cached_property
+    def days(self) -> dg.DailyPartitionsDefinition:
+        """One partition per UTC day; a day has its partition from its first second on."""
+        if self.last_day is None:
+            return dg.DailyPartitionsDefinition(self.first_day.isoformat(), end_offset=1)
+        end = self.last_day + timedelta(days=1)
+        return dg.DailyPartitionsDefinition(self.first_day.isoformat(), end_date=end.isoformat())
+
+    @cached_property
+    def days_by_experiment(self) -> dg.MultiPartitionsDefinition:
+        """One partition per UTC day and experiment."""
+        return dg.MultiPartitionsDefinition({DATE: self.days, EXPERIMENT: EXPERIMENTS})
+
+
+def calendar_of(catalog: Catalog, arrival_days: Iterable[date]) -> Calendar:
+    """The calendar from the first day on which an exposure can count until today.
+
+    Rows that fall before it are accounted for with its first day. Where the landing zone runs ahead of the clock,
+    the calendar follows the landing zone.
+    """
+    today = datetime.now(UTC).date()
+    arrived = list(arrival_days)
+    starts = [experiment.first_exposure_date for experiment in catalog.experiments.values()]
+    first = min(starts, default=min(arrived, default=today))
+    last_arrival = max(arrived, default=today)
+    return Calendar(min(first, today), last_arrival if last_arrival > today else None)
+
+
+def partition_key(day: date, experiment: str) -> dg.MultiPartitionKey:
+    """The key of one day of one experiment."""
+    return dg.MultiPartitionKey({DATE: day.isoformat(), EXPERIMENT: experiment})

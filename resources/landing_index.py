@@ -1,0 +1,150 @@
+"""What is known of a landing file without reading it again: its days, its event ids, its rows split by day.
+
+Which files there are stands in `landing`; how a file is parsed, in `raw_files`.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from resources.atomic import replacing
+from resources.raw_files import Stream, UnreadableFile, convert_text, scan_parquet
+
+# Hashes are only comparable within one version of Polars, so its version is part of where they are kept.
+_INDEX_FOLDER = f"index-polars-{pl.__version__}"
+_DAY = "__day__"
+_BROKEN = "__broken__"
+
+
+@dataclass(frozen=True)
+class DaySplit:
+    """How a file's rows are split: most on its home day, the others in parts beside it."""
+
+    home_date: date | None
+    other_dates: tuple[date, ...]
+    broken_count: int
+
+    @property
+    def dates(self) -> tuple[date, ...]:
+        """All days on which rows of the file fall."""
+        return (*((self.home_date,) if self.home_date else ()), *self.other_dates)
+
+
+@dataclass(frozen=True)
+class FileIndex:
+    """Where the derived files of one landing file are, and how its rows are read."""
+
+    folder: Path
+    key: str
+    local: Path | None
+    stream: Stream
+    further_columns: tuple[str, ...]
+
+    @property
+    def ids(self) -> Path:
+        """(id_hash UInt64, day Int32), distinct and sorted, of the rows that have an id and a day."""
+        return self.folder / _INDEX_FOLDER / f"{self.key}.parquet"
+
+    @property
+    def converted(self) -> Path:
+        """The rows of a text file as Parquet."""
+        return self.folder / "converted" / f"{self.key}.parquet"
+
+    @property
+    def readable(self) -> Path:
+        """The file as Parquet: converted from text, copied from an object store, or itself."""
+        if self.converted.exists():
+            return self.converted
+        copy = self.folder / "copies" / self.key.split("-", 1)[0]
+        return copy if self.local is None else self.local
+
+    def part(self, day: date | None) -> Path:
+        """The rows of a day that is not the file's home day; `None`: the rows without a day."""
+        name = "none" if day is None else day.isoformat()
+        return self.folder / "parts" / self.key / f"{name}.parquet"
+
+    def scan(self) -> pl.LazyFrame:
+        """All rows, typed, with their day (null where the row is broken)."""
+        rows = scan_parquet(self.readable, self.stream, self.further_columns)
+        return rows.with_columns(self.stream.is_broken.alias(_BROKEN)).with_columns(
+            pl.when(~pl.col(_BROKEN)).then(pl.col(self.stream.instant).dt.date()).alias(_DAY)
+        )
+
+    def rows(self, split: DaySplit, day: date | None) -> pl.LazyFrame:
+        """The rows of a day, or those without one, with the stream's columns."""
+        if day is None or day != split.home_date:
+            return pl.scan_parquet(self.part(day), glob=False)
+        if not split.other_dates and not split.broken_count:
+            return scan_parquet(self.readable, self.stream, self.further_columns)
+        return self.scan().filter(pl.col(_DAY) == day).drop(_DAY, _BROKEN)
+
+
+def index_file(index: FileIndex, path: str) -> dict[str, object]:
+    """Read a new file once: its days and ids; split off the rows that are not of its home day.
+
+    A day's rows are then in files whose home day it is and in small parts, so that staging a day reads no file of
+    another day, however late its rows arrived.
+
+    Returns the manifest's columns that only the content knows.
+
+    Raises:
+        UnreadableFile: the file as a whole cannot be read.
+    """
+    if not path.endswith(".parquet") and not index.converted.exists():
+        assert index.local is not None
+        index.converted.parent.mkdir(parents=True, exist_ok=True)
+        convert_text(index.local, path.rsplit("/", 1)[-1], index.stream, index.further_columns, index.converted)
+    days = pl.col(_DAY).cast(pl.Int32)
+    try:
+        rows = index.scan().select(
+            pl.col("event_id").hash().alias("id_hash"),
+            pl.col("event_id").is_not_null().alias("has_id"),
+            days.alias("day"),
+            pl.col(index.stream.instant).alias("at"),
+        )
+        held = rows.collect(engine="streaming")
+        found = held.group_by("day").agg(pl.len().alias("rows")).sort("rows", "day", descending=[True, False])
+        dated = found.filter(pl.col("day").is_not_null())["day"].cast(pl.Date).to_list()
+        broken_count = int(found.filter(pl.col("day").is_null())["rows"].sum())
+        split = DaySplit(dated[0] if dated else None, tuple(sorted(dated[1:])), broken_count)
+        _write_ids(index, held)
+        _split(index, split)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UnreadableFile(f"corrupt content ({str(error).strip().splitlines()[0][:200]})") from error
+    return {
+        "row_count": held.height,
+        "first_occurred_at": held["at"].min(),
+        "last_occurred_at": held["at"].max(),
+        "home_date": split.home_date,
+        "other_dates": list(split.other_dates),
+        "broken_count": broken_count,
+    }
+
+
+def _write_ids(index: FileIndex, held: pl.DataFrame) -> None:
+    ids = held.filter(pl.col("has_id") & pl.col("day").is_not_null()).select("id_hash", "day").sort("id_hash")
+    with replacing(index.ids) as partial:
+        ids.write_parquet(partial, compression="lz4", row_group_size=1 << 17)
+
+
+def _split(index: FileIndex, split: DaySplit) -> None:
+    split_off: Sequence[date | None] = [*split.other_dates, *([None] if split.broken_count else [])]
+    if not split_off:
+        return
+    elsewhere = index.scan().filter(pl.col(_DAY).ne_missing(pl.lit(split.home_date, pl.Date))).drop(_BROKEN)
+    with tempfile.TemporaryDirectory(dir=_made(index.part(None).parent)) as scratch:
+        partitioned = pl.PartitionBy(scratch, key=_DAY, include_key=False)
+        elsewhere.sink_parquet(partitioned, compression="zstd", compression_level=1)
+        for day in split_off:
+            folder = Path(scratch) / f"{_DAY}={'__HIVE_DEFAULT_PARTITION__' if day is None else day.isoformat()}"
+            with replacing(index.part(day)) as partial:
+                pl.scan_parquet(folder).sink_parquet(partial, compression="zstd", compression_level=1)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

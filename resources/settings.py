@@ -1,0 +1,65 @@
+"""The settings, read from the environment once and passed on as a plain object.
+
+What the places hold and how they are read stands in the resource of each.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HORIZON_DAYS = 28
+DEFAULT_DAGSTER_HOME = "data/dagster_home"
+
+
+class SettingError(ValueError):
+    """A setting of the environment has a value that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are.
+
+    `landing` may be any fsspec URL, `warehouse` a DuckDB file or a `ducklake:` URL; the others are folders.
+    `horizon_days` bounds every window of an experiment.
+    """
+
+    landing: str
+    catalog: Path
+    warehouse: str
+    staging: Path
+    horizon_days: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read `EXPOSURES_*`; what is unset or empty lies under `./data`, the catalog in `./catalog`.
+
+        Raises:
+            SettingError: a value cannot be used; the message names the setting.
+        """
+
+        def setting(name: str, default: str) -> str:
+            return environment.get(name) or default
+
+        return cls(
+            landing=setting("EXPOSURES_LANDING", "data/landing"),
+            catalog=Path(setting("EXPOSURES_CATALOG", "catalog")),
+            warehouse=setting("EXPOSURES_WAREHOUSE", "data/warehouse.duckdb"),
+            staging=_folder("EXPOSURES_STAGING", setting("EXPOSURES_STAGING", "data/staging")),
+            horizon_days=_positive("EXPOSURES_HORIZON_DAYS", setting("EXPOSURES_HORIZON_DAYS", "28")),
+        )
+
+
+def _folder(name: str, text: str) -> Path:
+    if "://" in text and not text.startswith("file://"):
+        raise SettingError(
+            f"{name}={text}: found a URL, expected a folder; staging relies on atomic renames, "
+            "so give a local or mounted folder."
+        )
+    return Path(text.removeprefix("file://"))
+
+
+def _positive(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 365:
+        raise SettingError(f"{name}={text}: found {text!r}, expected a whole number of days from 1 to 365.")
+    return int(text)

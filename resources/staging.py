@@ -1,0 +1,73 @@
+"""The staging area: Parquet files by table and UTC day, each whole or absent, read lazily.
+
+What the rows mean stands in the contracts; which day depends on which, in the partitions.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from exposure_assets.contracts import TableContract, columns_of, table_name
+from resources.atomic import replacing
+
+# Small enough that one experiment's rows of a day are read without the others', large enough to compress well.
+_ROWS_PER_GROUP = 1 << 17
+
+
+class Staging:
+    """Files `<folder>/<table>/date=YYYY-MM-DD/<part>.parquet`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, contract: type[TableContract], day: date, frame: pl.DataFrame, part: str = "part-0") -> None:
+        """Replace a day's file; a day without rows has none. A crash leaves the old file, never half a new one."""
+        path = self._day(table_name(contract), day) / f"{part}.parquet"
+        if frame.is_empty():
+            path.unlink(missing_ok=True)
+            return
+        with replacing(path) as partial:
+            frame.write_parquet(partial, compression="zstd", compression_level=1, row_group_size=_ROWS_PER_GROUP)
+
+    def scan(
+        self,
+        contract: type[TableContract],
+        days: tuple[date, date] | None = None,
+        further_columns: Mapping[str, pl.DataType] | None = None,
+    ) -> pl.LazyFrame:
+        """The staged rows of a table from the first to the last of `days`, both included; all days without.
+
+        Args:
+            contract: The table.
+            days: First and last UTC day.
+            further_columns: Columns beside the contract's; null where a file was staged without them.
+        """
+        schema = pl.Schema({**columns_of(contract), **(further_columns or {})})
+        files = [file for day in self.days(contract, days) for file in self._files(table_name(contract), day)]
+        if not files:
+            return pl.LazyFrame(schema=schema)
+        return pl.scan_parquet(files, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False)
+
+    def days(self, contract: type[TableContract], days: tuple[date, date] | None = None) -> list[date]:
+        """The days that have a file, ascending."""
+        folder = self.folder / table_name(contract)
+        found = sorted(date.fromisoformat(f.name.removeprefix("date=")) for f in folder.glob("date=*"))
+        return found if days is None else [day for day in found if days[0] <= day <= days[1]]
+
+    def row_counts(self, contract: type[TableContract], days: tuple[date, date]) -> dict[date, int]:
+        """Rows per staged day, from the files' footers alone."""
+        return {
+            day: sum(
+                pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
+                for file in self._files(table_name(contract), day)
+            )
+            for day in self.days(contract, days)
+        }
+
+    def _day(self, table: str, day: date) -> Path:
+        return self.folder / table / f"date={day.isoformat()}"
+
+    def _files(self, table: str, day: date) -> list[Path]:
+        return sorted(self._day(table, day).glob("[!.]*.parquet"))
