@@ -118,6 +118,7 @@ def _read_folder(folder: Path, problems: list[CatalogProblem]) -> dict[str, _Fil
 
 def _read_file(path: Path, problems: list[CatalogProblem]) -> dict[str, Any] | None:
     """The file's TOML, or None and one more problem."""
+    text = ""
     try:
         # Some Windows editors open a file with a byte order mark; it says nothing.
         text = path.read_bytes().decode("utf-8-sig")
@@ -131,7 +132,12 @@ def _read_file(path: Path, problems: list[CatalogProblem]) -> dict[str, Any] | N
         problems.append(CatalogProblem(str(path), f"line {line}", found, "text in UTF-8", remedy))
     except (ValueError, RecursionError) as error:
         message, _, where = str(error).removesuffix(")").partition(" (at ")
-        remedy = "correct the line" if where.startswith("line") else "close every bracket and quote"
+        remedy = "correct the line"
+        if where == "end of document":
+            where, remedy = (
+                f"line {len(text.splitlines())}",
+                "complete it: a value, bracket or quote is missing",
+            )
         problems.append(CatalogProblem(str(path), where, repr(message), "valid TOML", remedy))
     return None
 

@@ -36,7 +36,6 @@ _EXPECTED = {
     "less_than_equal": "at most {le}",
     "string_too_short": "text that is not empty",
     "string_too_long": "at most {max_length} characters",
-    "too_short": "a list that is not empty",
     "string_pattern_mismatch": "1 to 100 of a-z, 0-9, _ and -, the first one a letter or a digit",
 }
 

@@ -104,6 +104,12 @@ def _is_true(value: bool) -> bool:
     return value
 
 
+def _not_empty(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if not texts:
+        raise refusal(Fault("[]", "a list that is not empty", "remove the condition, or name its values"))
+    return texts
+
+
 def _as_text(value: object) -> object:
     """A TOML number or boolean as its JSON text: filters compare text."""
     if isinstance(value, bool):
@@ -121,4 +127,4 @@ WindowDays = Annotated[int, Field(ge=0, le=10**9), AfterValidator(_within_horizo
 Affirmed = Annotated[bool, AfterValidator(_is_true)]
 ComparedText = Annotated[str, BeforeValidator(_as_text)]
 # TOML has lists and no tuples: strictness is meant for what stands in them.
-ComparedTexts = Annotated[tuple[ComparedText, ...], Field(strict=False, min_length=1)]
+ComparedTexts = Annotated[tuple[ComparedText, ...], Field(strict=False), AfterValidator(_not_empty)]
