@@ -3,37 +3,47 @@
 The windows themselves are the contract's; here they become offsets in days.
 """
 
+from collections.abc import Callable
+
 import dagster as dg
 
 from partitions.calendar import DATE, EXPERIMENT
 
-DAYS_BEFORE_ASSIGNMENT = 7
+DAYS_OBSERVED_BEFORE_ASSIGNMENT = 7
+
+# Every mapping gets the graph's horizon in days, whether it needs it or not.
+Mapping = Callable[[int], dg.PartitionMapping]
 
 
-def same_partition() -> dg.MultiPartitionMapping:
+def same_partition(horizon_days: int) -> dg.PartitionMapping:
     """The same day of the same experiment."""
     return _by_experiment(dg.TimeWindowPartitionMapping())
 
 
-def days_around(before: int, after: int) -> dg.MultiPartitionMapping:
-    """The days from `before` days earlier to `after` days later, of the same experiment."""
-    return _by_experiment(_window(before, after))
+def observed_days(horizon_days: int) -> dg.PartitionMapping:
+    """Of the same experiment the days on which a cohort's exposures can lie: a day changes no cohort beyond them."""
+    return _by_experiment(
+        dg.TimeWindowPartitionMapping(
+            start_offset=-DAYS_OBSERVED_BEFORE_ASSIGNMENT,
+            end_offset=horizon_days,
+            allow_nonexistent_upstream_partitions=True,
+        )
+    )
 
 
-def all_days() -> dg.MultiPartitionMapping:
+def all_days(horizon_days: int) -> dg.PartitionMapping:
     """Every day of the same experiment."""
     return _by_experiment(dg.AllPartitionMapping())
 
 
-def same_day_of_all_experiments() -> dg.MultiToSingleDimensionPartitionMapping:
-    """From a day that all experiments share to each experiment's partition of that day."""
+def shared_day(horizon_days: int) -> dg.PartitionMapping:
+    """The same day, which all experiments share."""
     return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name=DATE)
 
 
-def _window(before: int, after: int) -> dg.TimeWindowPartitionMapping:
-    return dg.TimeWindowPartitionMapping(
-        start_offset=-before, end_offset=after, allow_nonexistent_upstream_partitions=True
-    )
+def all_shared_days(horizon_days: int) -> dg.PartitionMapping:
+    """Every day, which all experiments share. Dagster has no window from days to days by experiment."""
+    return dg.AllPartitionMapping()
 
 
 def _by_experiment(days: dg.PartitionMapping) -> dg.MultiPartitionMapping:

@@ -9,7 +9,7 @@ from datetime import date
 import polars as pl
 
 from resources.landing import LandingFile, LandingZone, Manifest, Piece
-from resources.raw_files import STREAMS, UnreadableFile
+from resources.raw_files import STREAMS, UNREADABLE, UnreadableFile
 
 OtherDayFilter = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -63,7 +63,7 @@ def rows_of_ids_before(
 def _collected(piece: Piece) -> pl.DataFrame:
     try:
         rows = piece.rows.collect(engine="streaming")
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise DamagedFile(piece.file, f"corrupt content ({str(error).strip().splitlines()[0][:200]})") from error
     return _described(rows, piece.file.path, piece.file.arrival_date, piece.day)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from resources.atomic import replacing
-from resources.raw_files import Stream, UnreadableFile, convert_text, scan_parquet
+from resources.raw_files import UNREADABLE, Stream, UnreadableFile, convert_text, scan_parquet
 
 # Hashes are only comparable within one version of Polars, so its version is part of where they are kept.
 _INDEX_FOLDER = f"index-polars-{pl.__version__}"
@@ -113,7 +113,7 @@ def index_file(index: FileIndex, path: str) -> dict[str, object]:
         split = DaySplit(dated[0] if dated else None, tuple(sorted(dated[1:])), broken_count)
         _write_ids(index, held)
         _split(index, split)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise UnreadableFile(f"corrupt content ({str(error).strip().splitlines()[0][:200]})") from error
     return {
         "row_count": held.height,
@@ -135,7 +135,8 @@ def _split(index: FileIndex, split: DaySplit) -> None:
     split_off: Sequence[date | None] = [*split.other_dates, *([None] if split.broken_count else [])]
     if not split_off:
         return
-    elsewhere = index.scan().filter(pl.col(_DAY).ne_missing(pl.lit(split.home_date, pl.Date))).drop(_BROKEN)
+    is_elsewhere = pl.lit(True) if split.home_date is None else pl.col(_DAY).ne_missing(split.home_date)
+    elsewhere = index.scan().filter(is_elsewhere).drop(_BROKEN)
     with tempfile.TemporaryDirectory(dir=_made(index.part(None).parent)) as scratch:
         partitioned = pl.PartitionBy(scratch, key=_DAY, include_key=False)
         elsewhere.sink_parquet(partitioned, compression="zstd", compression_level=1)

@@ -19,6 +19,8 @@ import pyarrow.parquet
 from resources.atomic import replacing
 
 UTC = pl.Datetime("us", "UTC")
+# What reading damaged content raises. A full disk or a missing file is our trouble and no fault of the file.
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 FORMATS = (".parquet", ".jsonl", ".csv", ".jsonl.gz", ".csv.gz")
 
 
@@ -83,7 +85,7 @@ def scan_parquet(path: Path, stream: Stream, further_columns: tuple[str, ...] = 
     try:
         rows = pl.scan_parquet(path, glob=False)
         schema = rows.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise UnreadableFile(f"no readable Parquet ({_first_line(error)})") from error
     missing = [name for name in stream.required if name not in schema]
     if missing:
@@ -140,7 +142,7 @@ def convert_text(path: Path, name: str, stream: Stream, further_columns: tuple[s
             with replacing(target) as converted:
                 rows = lines.select(*typed, *further_columns)
                 rows.sink_parquet(converted, compression="zstd", compression_level=1)
-        except (pl.exceptions.PolarsError, pa.ArrowInvalid) as error:
+        except (*UNREADABLE, pa.ArrowInvalid) as error:
             raise UnreadableFile(f"unreadable line ({_first_line(error)})") from error
 
 
@@ -148,8 +150,13 @@ def _unpack(path: Path, name: str, plain: Path) -> None:
     opened = gzip.open if name.endswith(".gz") else open
     try:
         with opened(path, "rb") as packed, plain.open("wb") as unpacked:
+            last = b""
             while chunk := packed.read(1 << 22):
                 unpacked.write(chunk)
+                last = chunk[-1:]
+            if last not in (b"", b"\n"):
+                # Without it, Arrow takes an empty last field for empty text instead of a missing value.
+                unpacked.write(b"\n")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UnreadableFile(f"truncated or corrupt gzip ({_first_line(error)})") from error
 

@@ -11,7 +11,7 @@ import polars as pl
 from exposure_assets.contracts import AssignmentEvents, Catalog, columns_of
 from exposure_assets.transforms.exactly_once import copies, settled_by
 from exposure_assets.transforms.exposure_events import ROW
-from exposure_assets.transforms.staged_events import rejected_rows
+from exposure_assets.transforms.staged_events import DELIVERY, rejected_rows
 
 _REMAINING = ("experiment_id", "unit_id", "variation_id", "ingested_at")
 
@@ -41,7 +41,7 @@ def stage_assignments(
     """
     rows = rows.with_row_index(ROW)
     of_day = rows.filter("is_of_day")
-    is_copy = copies(of_day, "assigned_at", [pl.col(name) for name in _REMAINING], settled_ids)
+    is_copy = copies(of_day, "assigned_at", [pl.col(name) for name in _REMAINING], DELIVERY, settled_ids)
     judged = (
         of_day.lazy()
         .with_columns(is_copy=is_copy)

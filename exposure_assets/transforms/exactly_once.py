@@ -10,7 +10,9 @@ import polars as pl
 from exposure_assets.transforms.ordering import is_repeated
 
 
-def copies(rows: pl.DataFrame, at: str, fields: Sequence[pl.Expr], settled_ids: pl.Series) -> pl.Series:
+def copies(
+    rows: pl.DataFrame, at: str, fields: Sequence[pl.Expr], delivery: Sequence[str], settled_ids: pl.Series
+) -> pl.Series:
     """Which rows are copies of an event that counts elsewhere.
 
     The copy that counts has the earliest `at`, then the smallest `fields` in their order, nulls last, strings by
@@ -20,24 +22,25 @@ def copies(rows: pl.DataFrame, at: str, fields: Sequence[pl.Expr], settled_ids: 
         rows: The rows of one UTC day, all of them well-formed.
         at: The instant column.
         fields: The remaining fields in the order of the contract.
+        delivery: Columns that say how a row came; between copies that are alike, the smallest counts.
         settled_ids: Ids that count on an earlier day, so that every row here is a copy.
     """
     is_copy = rows["event_id"].is_in(settled_ids.implode()).fill_null(False)
     suspects = is_repeated(rows["event_id"])
     if not suspects.any():
         return is_copy
+    named_fields = {f"field {number}": field for number, field in enumerate(fields)}
     ordered = (
         rows.lazy()
         .with_row_index("position")
         .filter(pl.lit(suspects))
-        .select("position", "event_id", pl.col(at).alias("at"), *(f.alias(f"{n}") for n, f in enumerate(fields)))
-        .sort("event_id", "at", *(f"{n}" for n in range(len(fields))), nulls_last=True)
+        .select("position", "event_id", *delivery, pl.col(at).alias("at"), **named_fields)
+        .sort("event_id", "at", *named_fields, *delivery, nulls_last=True)
     )
     same_id = pl.col("event_id").is_not_null() & (pl.col("event_id") == pl.col("event_id").shift())
-    same_row = pl.all_horizontal(
-        pl.col(name).eq_missing(pl.col(name).shift())
-        for name in ["event_id", "at", *(f"{n}" for n in range(len(fields)))]
-    ) & (pl.int_range(pl.len()) > 0)
+    same_row = (pl.int_range(pl.len()) > 0) & pl.all_horizontal(
+        pl.col(name).eq_missing(pl.col(name).shift()) for name in ("event_id", "at", *named_fields)
+    )
     losers = ordered.filter(same_id | same_row).collect()["position"]
     return is_copy.scatter(losers, True) if len(losers) else is_copy
 

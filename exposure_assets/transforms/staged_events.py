@@ -30,6 +30,8 @@ from exposure_assets.transforms.metric_events import metric_events
 
 # The order in which copies are compared after their time: the contract's order of the columns.
 _REMAINING = ("event_name", "unit_id", "ingested_at", "session_id", "value")
+# Copies that are alike in every field differ in their file alone: the first by name counts, the others are named.
+DELIVERY = ("arrival_date", "file")
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,11 @@ def stage_events(
     )
     malformed = outcomes.join(_arrived(rows, day), on=ROW, how="semi").filter(pl.col(BUCKET) == "malformed")
     verdicts = one_bucket_per_row(pl.concat([judged, malformed]))
-    metric_names = sorted({metric.event for metric in catalog.metrics.values()})
-    metric_copies = of_day.filter(is_copy & pl.Series(of_day["event_name"].is_in(metric_names)))
+    broken = rows.filter("is_broken").join(_arrived(rows, day), on=ROW, how="semi")
     return StagedEvents(
         exposure_events=_exposures(verdicts, rows, day),
         metric_events=metric_events(counting, catalog.metrics),
-        rejected_events=_rejected(
-            verdicts, rows, metric_copies, rows.filter("is_broken").join(_arrived(rows, day), on=ROW, how="semi")
-        ),
+        rejected_events=_rejected(verdicts, rows, of_day.filter(is_copy), broken),
         exposure_waterfall=_waterfall(verdicts, day),
         settled_ids=settled_by(counting, suspect_hashes),
     )
@@ -126,8 +125,8 @@ def _malformed(rows: pl.DataFrame, outcomes: pl.DataFrame) -> tuple[pl.Series, p
 
 
 def _copies(of_day: pl.DataFrame, settled_ids: pl.Series) -> pl.Series:
-    fields = [*(pl.col(name) for name in _REMAINING), properties_text(of_day.schema["properties"])]
-    return copies(of_day, "occurred_at", fields, settled_ids)
+    remaining = [*(pl.col(name) for name in _REMAINING), properties_text(of_day.schema["properties"])]
+    return copies(of_day, "occurred_at", remaining, DELIVERY, settled_ids)
 
 
 def _arrived(rows: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -157,7 +156,7 @@ def _waterfall(verdicts: pl.DataFrame, day: date) -> pl.DataFrame:
 
 
 def _rejected(
-    verdicts: pl.DataFrame, rows: pl.DataFrame, metric_copies: pl.DataFrame, broken: pl.DataFrame
+    verdicts: pl.DataFrame, rows: pl.DataFrame, copied: pl.DataFrame, broken: pl.DataFrame
 ) -> pl.DataFrame:
     """One row per raw row that was not accepted: by its source's verdict, as a copy, or because it is broken."""
     by_source = verdicts.filter(pl.col(BUCKET) != "accepted").select(
@@ -165,7 +164,7 @@ def _rejected(
     )
     others = pl.concat(
         [
-            metric_copies.select(ROW, reason=pl.lit("duplicate")),
+            copied.select(ROW, reason=pl.lit("duplicate")),
             broken.select(ROW, reason=pl.lit("malformed")),
         ]
     ).join(by_source, on=ROW, how="anti")

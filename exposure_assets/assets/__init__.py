@@ -1,0 +1,14 @@
+"""The assets: thin, they read, call one transform and return. No rule about experiments stands here."""
+
+from exposure_assets.assets.assignments import assignments
+from exposure_assets.assets.catalog_tables import experiments, variations
+from exposure_assets.assets.daily_quality import daily_quality
+from exposure_assets.assets.deduped_exposures import deduped_exposures
+from exposure_assets.assets.exposure_validation import exposure_validation
+from exposure_assets.assets.landing import landing_files, staged_assets
+from exposure_assets.assets.unit_outcomes import unit_outcomes
+
+CATALOG_ASSETS = (experiments, variations, landing_files)
+TABLE_ASSETS = (assignments, deduped_exposures, exposure_validation, unit_outcomes, daily_quality)
+
+__all__ = ["CATALOG_ASSETS", "TABLE_ASSETS", "staged_assets"]

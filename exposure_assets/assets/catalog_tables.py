@@ -1,0 +1,52 @@
+"""The assets of the catalog: its experiments and their variations as tables.
+
+How the catalog is read and judged stands in the resource of the same name.
+"""
+
+import dagster as dg
+import polars as pl
+
+from exposure_assets.contracts import Experiments, Variations, columns_of
+from resources.workspace import Workspace
+
+
+@dg.asset(
+    group_name="catalog", kinds={"toml", "duckdb"}, io_manager_key="warehouse_io_manager", required_resource_keys={"workspace"}
+)
+def experiments(context: dg.AssetExecutionContext) -> pl.DataFrame:
+    """The experiments of the catalog, with the rules their exposures and outcomes are judged by."""
+    workspace: Workspace = context.resources.workspace
+    rows = [
+        {
+            "experiment_id": e.id,
+            "name": e.name,
+            "owner": e.owner,
+            "start_at": e.start,
+            "end_at": e.end,
+            "enrollment_end_at": e.enrollment_end,
+            "exposure_source": e.exposure.source,
+            "grace_minutes": e.exposure.grace_minutes,
+            "max_days_after_assignment": e.exposure.max_days_after_assignment,
+            "observe_days": e.exposure.observe_days,
+            "crossover_policy": e.exposure.crossover_policy,
+            "anchor": e.outcomes.anchor,
+            "outcome_window_days": e.outcomes.window_days,
+            "metrics": list(e.outcomes.metrics),
+        }
+        for e in workspace.catalog().experiments.values()
+    ]
+    return pl.DataFrame(rows, schema=columns_of(Experiments))
+
+
+@dg.asset(
+    group_name="catalog", kinds={"toml", "duckdb"}, io_manager_key="warehouse_io_manager", required_resource_keys={"workspace"}
+)
+def variations(context: dg.AssetExecutionContext) -> pl.DataFrame:
+    """The variations of every experiment, with their declared allocations."""
+    workspace: Workspace = context.resources.workspace
+    rows = [
+        {"experiment_id": e.id, "variation_id": v.id, "allocation": v.allocation, "is_control": v.is_control}
+        for e in workspace.catalog().experiments.values()
+        for v in e.variations
+    ]
+    return pl.DataFrame(rows, schema=columns_of(Variations))

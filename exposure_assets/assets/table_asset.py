@@ -1,0 +1,169 @@
+"""What the partitioned tables have in common: which partitions a run computes, in which batches, from which inputs.
+
+How a table is computed stands in the asset of its stem; how it is stored, in the warehouse's I/O manager.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from exposure_assets.assets.progress import report_progress
+from exposure_assets.contracts import Catalog, Experiment, TableContract, table_name
+from partitions import mappings
+from partitions.calendar import Calendar
+from resources.staging import Staging
+from resources.warehouse import PartitionSlice, slices_of
+from resources.warehouse_io_manager import WarehouseWindow
+from resources.workspace import Workspace
+
+# Rows of input that a batch holds at most; a single experiment may hold more.
+_ROWS_PER_BATCH = 3_000_000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A part of a run that fits into memory: some experiments over a range of days."""
+
+    days: tuple[date, date]
+    experiments: Mapping[str, Experiment]
+    catalog: Catalog
+    staging: Staging
+
+    def of_these_days(self, column: str) -> pl.Expr:
+        """Whether a day lies in the batch."""
+        return pl.col(column).is_between(pl.lit(self.days[0], pl.Date), pl.lit(self.days[1], pl.Date))
+
+    def of_these_experiments(self) -> pl.Expr:
+        """Whether a row is of an experiment of the batch."""
+        return pl.col("experiment_id").is_in(list(self.experiments))
+
+
+Batches = Callable[["Run"], Iterator[Batch]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an asset needs to know to cut its work into batches."""
+
+    days: tuple[date, date]
+    experiments: tuple[str, ...]
+    catalog: Catalog
+    staging: Staging
+    windows: Mapping[str, WarehouseWindow]
+
+    def batch(self, days: tuple[date, date], experiments: Sequence[str]) -> Batch:
+        """A batch of the run; experiments that have left the catalog are left out."""
+        known = {e: self.catalog.experiments[e] for e in experiments if e in self.catalog.experiments}
+        return Batch(days, known, self.catalog, self.staging)
+
+    def by_weight(self, row_counts: Mapping[str, int]) -> Iterator[Batch]:
+        """All days of the run, as many experiments at once as their rows allow."""
+        taken: list[str] = []
+        weight = 0
+        for experiment in self.experiments:
+            rows = row_counts.get(experiment, 0)
+            if taken and weight + rows > _ROWS_PER_BATCH:
+                yield self.batch(self.days, taken)
+                taken, weight = [], 0
+            taken.append(experiment)
+            weight += rows
+        if taken:
+            yield self.batch(self.days, taken)
+
+
+@dataclass(frozen=True)
+class TableAsset:
+    """A partitioned table as an asset, still without a calendar.
+
+    `compute` gets a batch and one LazyFrame per table it reads, limited to the batch's experiments and, by the
+    table's mapping, to the days that can matter.
+    """
+
+    contract: type[TableContract]
+    compute: Callable[..., pl.LazyFrame]
+    batches: Batches
+    group: str
+    reads: Mapping[str, mappings.Mapping] = field(default_factory=dict)
+    reads_staged: Mapping[str, mappings.Mapping] = field(default_factory=dict)
+
+    def build(self, calendar: Calendar, horizon_days: int) -> dg.AssetsDefinition:
+        """The Dagster asset: one run computes a range of partitions, batch by batch, published at once."""
+        name = table_name(self.contract)
+
+        def compute(context: dg.AssetExecutionContext, **windows: WarehouseWindow) -> dg.Output[Any]:
+            return dg.Output(lambda: self._frames(context, windows))
+
+        return dg.asset(
+            name=name,
+            description=self.compute.__doc__,
+            ins={name: dg.AssetIn(partition_mapping=mapping(horizon_days)) for name, mapping in self.reads.items()},
+            deps=[
+                dg.AssetDep(name, partition_mapping=mapping(horizon_days))
+                for name, mapping in self.reads_staged.items()
+            ],
+            partitions_def=calendar.days_by_experiment,
+            backfill_policy=dg.BackfillPolicy.single_run(),
+            group_name=self.group,
+            kinds={"polars", "duckdb"},
+            io_manager_key="warehouse_io_manager",
+            required_resource_keys={"workspace"},
+            metadata={"partition_expr": self.contract.partition_columns()},
+        )(compute)
+
+    def _frames(
+        self, context: dg.AssetExecutionContext, windows: Mapping[str, WarehouseWindow]
+    ) -> Iterator[pl.DataFrame]:
+        workspace: Workspace = context.resources.workspace
+        catalog = workspace.catalog()
+        for part in slices_of(context.partition_keys):
+            run = Run(_days(part), part.experiments or (), catalog, workspace.staging, windows)
+            for batch in self.batches(run):
+                report_progress(context, table_name(self.contract), batch.days, sorted(batch.experiments))
+                inputs = {table: window.scan(sorted(batch.experiments)) for table, window in windows.items()}
+                yield self.compute(batch, **inputs).collect()
+
+
+def _days(part: PartitionSlice) -> tuple[date, date]:
+    if part.first_day is None or part.last_day is None:
+        raise ValueError(f"{part}: found a slice without days, expected partitions by date and experiment")
+    return part.first_day, part.last_day
+
+
+def table_asset(
+    contract: type[TableContract],
+    *,
+    group: str,
+    batches: Batches,
+    reads: Mapping[str, mappings.Mapping] | None = None,
+    reads_staged: Mapping[str, mappings.Mapping] | None = None,
+) -> Callable[[Callable[..., pl.LazyFrame]], TableAsset]:
+    """Declare the asset of a partitioned table.
+
+    Args:
+        contract: The table.
+        group: Asset group in the UI.
+        batches: How a run is cut into batches.
+        reads: Warehouse tables it reads, each with the upstream partitions that a partition needs.
+        reads_staged: Staged tables it depends on, likewise; it scans them through `Batch.staging`.
+    """
+
+    def declare(compute: Callable[..., pl.LazyFrame]) -> TableAsset:
+        return TableAsset(contract, compute, batches, group, reads or {}, reads_staged or {})
+
+    return declare
+
+
+def day_by_day(run: Run) -> Iterator[Batch]:
+    """One batch per day, all experiments: for tables whose days do not depend on each other."""
+    day = pl.date_range(*run.days, eager=True)
+    for each in day:
+        yield run.batch((each, each), run.experiments)
+
+
+def by_rows_of(table: str) -> Batches:
+    """Batches of experiments, weighed by the rows that they have in a table that is read."""
+    return lambda run: run.by_weight(run.windows[table].row_counts())

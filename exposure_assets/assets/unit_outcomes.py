@@ -1,0 +1,33 @@
+"""The asset of the unit outcomes.
+
+How outcomes are aggregated stands in the transform of the same name.
+"""
+
+from datetime import timedelta
+
+import polars as pl
+
+from exposure_assets.assets.table_asset import Batch, by_rows_of, table_asset
+from exposure_assets.contracts import MetricEvents, UnitOutcomes
+from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
+from exposure_assets.transforms.metric_events import metric_fields
+from exposure_assets.transforms.unit_outcomes import unit_outcomes as aggregate_outcomes
+from partitions.mappings import all_shared_days, same_partition
+
+
+@table_asset(
+    UnitOutcomes,
+    group="outcomes",
+    batches=by_rows_of("exposure_validation"),
+    reads={"exposure_validation": same_partition},
+    reads_staged={"metric_events": all_shared_days},
+)
+def unit_outcomes(batch: Batch, exposure_validation: pl.LazyFrame) -> pl.LazyFrame:
+    """What every assigned unit did inside its outcome window, one column per metric of the catalog."""
+    reach = max((e.exposure.observe_days + e.outcomes.window_days for e in batch.experiments.values()), default=0)
+    events = batch.staging.scan(
+        MetricEvents,
+        (batch.days[0] - timedelta(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT), batch.days[1] + timedelta(days=reach + 1)),
+        dict.fromkeys(metric_fields(batch.catalog.metrics), pl.Float64()),
+    )
+    return aggregate_outcomes(exposure_validation, events, batch.experiments, batch.catalog.metrics)
