@@ -26,6 +26,11 @@ class Calendar:
     first_day: date
     last_day: date | None = None
 
+    @property
+    def last(self) -> date:
+        """The last day that has a partition."""
+        return self.last_day or datetime.now(UTC).date()
+
     @cached_property
     def days(self) -> dg.DailyPartitionsDefinition:
         """One partition per UTC day; a day has its partition from its first second on."""

@@ -1,0 +1,89 @@
+"""Which days and experiments a backfill is asked for.
+
+What they depend on, and how they are computed, stands in `backfill`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from exposure_assets.contracts import Catalog
+from partitions.calendar import Calendar
+from partitions.mappings import DAYS_OBSERVED_BEFORE_ASSIGNMENT
+from resources.landing import Manifest
+
+_DAYS_BEFORE = timedelta(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT)
+
+
+class BackfillError(Exception):
+    """A backfill that cannot start: what was asked for does not exist."""
+
+
+@dataclass(frozen=True)
+class BackfillPlan:
+    """Days, both ends included (null: there is nothing to compute), and experiments."""
+
+    days: tuple[date, date] | None
+    experiments: tuple[str, ...]
+
+    @property
+    def day_list(self) -> list[date]:
+        """Every day asked for."""
+        if self.days is None:
+            return []
+        return [self.days[0] + timedelta(days=n) for n in range((self.days[1] - self.days[0]).days + 1)]
+
+    def window(self, reach: timedelta) -> tuple[date, date]:
+        """The days whose events can matter to the cohorts asked for."""
+        days = self.day_list
+        return days[0] - _DAYS_BEFORE, days[-1] + reach
+
+    def changed_cohorts(self, reach: timedelta) -> tuple[date, date]:
+        """The cohorts that events on the days asked for can change."""
+        days = self.day_list
+        return days[0] - reach, days[-1] + _DAYS_BEFORE
+
+
+def plan_backfill(
+    catalog: Catalog,
+    calendar: Calendar,
+    manifest: Manifest,
+    experiments: Sequence[str] = (),
+    first: date | None = None,
+    last: date | None = None,
+) -> BackfillPlan:
+    """What to compute: by default every day that holds rows, of every experiment.
+
+    Raises:
+        BackfillError: an experiment that the catalog does not know, or days that are none of the calendar's.
+    """
+    for experiment in experiments:
+        if experiment not in catalog.experiments:
+            known = ", ".join(catalog.experiments)
+            raise BackfillError(f"--experiment {experiment}: not in the catalog, expected one of {known}.")
+    wanted = tuple(sorted(set(experiments) or catalog.experiments))
+    held = sorted({day for stream in manifest.files for day in manifest.days(stream)})
+    if first is None and last is None and not held:
+        return BackfillPlan(None, wanted)
+    starts, ends = calendar.first_day, calendar.last
+    asked = (first or min(held, default=starts), last or max(held, default=ends))
+    days = (max(asked[0], starts), min(asked[1], ends))
+    if asked[0] > asked[1] or days[0] > days[1]:
+        raise BackfillError(
+            f"--from {asked[0]} --to {asked[1]}: no such days, expected some of {starts} to {ends}: "
+            "from 7 days before the first experiment until today."
+        )
+    return BackfillPlan(days, wanted)
+
+
+def contiguous(days: Sequence[date]) -> Iterator[tuple[date, date]]:
+    """The ranges (first, last) of ascending days without a gap."""
+    start = previous = None
+    for day in days:
+        if previous is None or day - previous > timedelta(days=1):
+            if start is not None and previous is not None:
+                yield start, previous
+            start = day
+        previous = day
+    if start is not None and previous is not None:
+        yield start, previous
