@@ -5,9 +5,12 @@ PYTHON3 ?= python3
 UV_VERSION := 0.13.8
 BIN := .venv/bin
 
-# uv works in our .venv whatever environment is active, and never fetches an interpreter.
-UV := env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
-SYNC := $(UV) sync --frozen --inexact --no-progress
+# uv works in our .venv whatever environment is active, never fetches an interpreter, and trusts whom the machine
+# trusts: a company's registry is often behind the company's own certificate, and a bare machine has no store at all.
+CERTIFICATES := $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt)
+UV := env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never UV_HTTP_TIMEOUT=180 \
+	$(if $(CERTIFICATES),UV_SYSTEM_CERTS=true) $(BIN)/uv
+SYNC := $(UV) sync --frozen --no-progress
 
 DEMO := data/demo
 DEMO_SETTINGS := EXPOSURES_LANDING=$(DEMO)/landing EXPOSURES_CATALOG=$(DEMO)/catalog \

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def materialise(home: Path, first: str, last: str, run_id: str = RUN, kill: str 
         job.execute_in_process(instance=instance, run_id=run_id, tags={**tags, "kill": kill})
 
 
-def in_another_process(*arguments: Any, **named: Any) -> multiprocessing.process.BaseProcess:
+def in_another_process(*arguments: Any, **named: Any) -> BaseProcess:
     process = multiprocessing.get_context("spawn").Process(target=materialise, args=arguments, kwargs=named)
     process.start()
     return process
