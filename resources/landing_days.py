@@ -11,6 +11,9 @@ import polars as pl
 from resources.landing import LandingFile, LandingZone, Manifest, Piece
 from resources.raw_files import STREAMS, UNREADABLE, UnreadableFile
 
+# A day may bring the rows of many days with it; they pass in portions, and hardly any stays.
+_OTHER_ROWS_AT_ONCE = 500_000
+
 OtherDayFilter = Callable[[pl.DataFrame], pl.DataFrame]
 
 
@@ -33,10 +36,16 @@ def day_rows(
     Raises:
         DamagedFile: a file's content cannot be read although its index could.
     """
-    frames = []
+    frames: list[pl.DataFrame] = []
+    others: list[pl.DataFrame] = []
     for piece in zone.pieces(manifest, stream, day):
-        rows = _collected(piece)
-        frames.append(rows if piece.day == day or piece.day is None else keep_of_other_days(rows))
+        of_day = piece.day == day or piece.day is None
+        (frames if of_day else others).append(_collected(piece))
+        if sum(frame.height for frame in others) > _OTHER_ROWS_AT_ONCE:
+            frames.append(keep_of_other_days(pl.concat(_alike(others))))
+            others = []
+    if others:
+        frames.append(keep_of_other_days(pl.concat(_alike(others))))
     if not frames:
         further = list(zone.further_columns) if stream == "events" else []
         columns = {**STREAMS[stream].columns, **dict.fromkeys(further, pl.String())}

@@ -17,6 +17,7 @@ from partitions.calendar import Calendar
 from resources.workspace import Workspace
 
 FILES_ARE_READABLE = "landing_files_are_readable"
+ROWS_ARE_ACCOUNTED_FOR = "every_row_is_in_one_bucket"
 
 
 @dg.asset(
@@ -64,7 +65,12 @@ def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
                 FILES_ARE_READABLE,
                 asset="exposure_events",
                 description="No file of the landing zone is truncated, corrupt or of another schema.",
-            )
+            ),
+            dg.AssetCheckSpec(
+                ROWS_ARE_ACCOUNTED_FOR,
+                asset="exposure_waterfall",
+                description="The buckets sum to the rows read, and `accepted` equals the rows of exposure_events.",
+            ),
         ],
     )
     def stage_landing_zone(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -81,6 +87,7 @@ def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
             yield dg.Output(None, output_name=table, metadata={"dagster/row_count": rows})
         yield dg.Output(report.waterfall, output_name="exposure_waterfall")
         yield _readability(report)
+        yield _conservation(report)
 
     return stage_landing_zone
 
@@ -95,4 +102,21 @@ def _readability(report: StagingReport) -> dg.AssetCheckResult:
         passed=damaged.is_empty(),
         metadata={"quarantined_files": damaged.height, "files": dg.MetadataValue.md(table)},
         description=f"{damaged.height} files are quarantined: none of their rows counts. Deliver them again.",
+    )
+
+
+def _conservation(report: StagingReport) -> dg.AssetCheckResult:
+    accepted = int(report.waterfall.filter(pl.col("bucket") == "accepted")["row_count"].sum())
+    return dg.AssetCheckResult(
+        check_name=ROWS_ARE_ACCOUNTED_FOR,
+        asset_key="exposure_waterfall",
+        passed=report.matched_rows == report.judged_rows and accepted == report.exposure_rows,
+        metadata={
+            "rows_read": report.matched_rows,
+            "rows_in_a_bucket": report.judged_rows,
+            "accepted": accepted,
+            "exposure_events": report.exposure_rows,
+        },
+        description=f"{report.judged_rows} of {report.matched_rows} rows read are in a bucket; {accepted} were "
+        f"accepted, exposure_events has {report.exposure_rows}.",
     )

@@ -30,11 +30,17 @@ from resources.staging import Staging
 
 @dataclass
 class StagingReport:
-    """What a range of days came to: rows per table and day, the waterfall, and the files left out."""
+    """What a range of days came to: rows per table and day, the waterfall, the files left out.
+
+    The last three count raw rows that a source matched, those of them in the waterfall, and accepted exposures.
+    """
 
     row_counts: dict[str, dict[date, int]] = field(default_factory=dict)
     waterfall: pl.DataFrame = field(default_factory=lambda: empty_frame(ExposureWaterfall))
     quarantined: pl.DataFrame = field(default_factory=pl.DataFrame)
+    matched_rows: int = 0
+    judged_rows: int = 0
+    exposure_rows: int = 0
 
 
 def stage_days(
@@ -75,6 +81,9 @@ def _stage_days(
             _write(staging, report, MetricEvents, day, staged.metric_events)
         _write(staging, report, RejectedEvents, day, staged.rejected_events, part="events")
         waterfalls.append(staged.exposure_waterfall)
+        report.matched_rows += staged.matched_rows
+        report.judged_rows += staged.judged_rows
+        report.exposure_rows += staged.exposure_events.height
         return staged.settled_ids
 
     def assignments(rows: pl.DataFrame, day: date, settled: pl.Series, suspects: pl.Series) -> pl.Series:

@@ -46,9 +46,11 @@ def exposure_outcomes(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
         rows: Raw events with `ROW`, `event_name` and the columns of `fields.with_fields`.
         catalog: Sources and experiments.
     """
+    named = rows.partition_by("event_name", as_dict=True)
     judged = [
-        _judged_by(source, rows.filter(pl.col("event_name") == source.event), catalog)
+        _judged_by(source, named[(source.event,)], catalog)
         for source in catalog.exposure_sources.values()
+        if (source.event,) in named
     ]
     return pl.concat([pl.DataFrame(schema=_OUTCOMES), *judged])
 

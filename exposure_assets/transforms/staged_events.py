@@ -36,13 +36,18 @@ DELIVERY = ("arrival_date", "file")
 
 @dataclass(frozen=True)
 class StagedEvents:
-    """What a day of raw events came to; every frame obeys the contract of its name."""
+    """What a day of raw events came to; every frame obeys the contract of its name.
+
+    `matched_rows` raw rows were matched by a source, `judged_rows` of them stand in the waterfall: all of them.
+    """
 
     exposure_events: pl.DataFrame
     metric_events: pl.DataFrame
     rejected_events: pl.DataFrame
     exposure_waterfall: pl.DataFrame
     settled_ids: pl.Series
+    matched_rows: int
+    judged_rows: int
 
 
 def stage_events(
@@ -75,7 +80,8 @@ def stage_events(
         catalog.experiments,
     )
     malformed = outcomes.join(_arrived(rows, day), on=ROW, how="semi").filter(pl.col(BUCKET) == "malformed")
-    verdicts = one_bucket_per_row(pl.concat([judged, malformed]))
+    matched = pl.concat([judged, malformed])
+    verdicts = one_bucket_per_row(matched)
     broken = rows.filter("is_broken").join(_arrived(rows, day), on=ROW, how="semi")
     return StagedEvents(
         exposure_events=_exposures(verdicts, rows, day),
@@ -83,6 +89,8 @@ def stage_events(
         rejected_events=_rejected(verdicts, rows, of_day.filter(is_copy), broken),
         exposure_waterfall=_waterfall(verdicts, day),
         settled_ids=settled_by(counting, suspect_hashes),
+        matched_rows=matched[ROW].n_unique(),
+        judged_rows=verdicts[ROW].n_unique(),
     )
 
 

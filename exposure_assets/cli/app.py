@@ -1,0 +1,160 @@
+"""The command `exposure-assets` and its subcommands.
+
+What a command does stands in the module it calls.
+"""
+
+import os
+import sys
+from contextlib import contextmanager
+from collections.abc import Iterator
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(
+    name="exposure-assets",
+    help="From raw event files to validated experiment tables. Places come from EXPOSURES_* settings.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+catalog_app = typer.Typer(help="The catalog of experiments, metrics and exposure sources.", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
+
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY")]
+
+
+class Format(StrEnum):
+    """How a query's rows are shown."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Show what a user can cause as a sentence on stderr and exit with 1; anything else is a bug and looks like one."""
+    from exposure_assets.cli.backfill import RunFailed
+    from exposure_assets.cli.backfill_plan import BackfillError
+    from resources.catalog import CatalogError
+    from resources.event_log import DagsterHomeError
+    from resources.landing import LandingError
+    from resources.query import QueryError
+    from resources.settings import SettingError
+    from resources.warehouse import WarehouseError
+
+    expected = (
+        RunFailed,
+        BackfillError,
+        CatalogError,
+        DagsterHomeError,
+        LandingError,
+        QueryError,
+        SettingError,
+        WarehouseError,
+    )
+    try:
+        yield
+    except expected as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+@catalog_app.command("check")
+def catalog_check() -> None:
+    """Say what is wrong in the catalog, and where."""
+    from resources.settings import Settings
+    from resources.workspace import Workspace
+
+    with errors_as_sentences():
+        settings = Settings.from_environment()
+        catalog = Workspace(settings).catalog()
+        print(
+            f"catalog ok: {len(catalog.experiments)} experiments, {len(catalog.metrics)} metrics, "
+            f"{len(catalog.exposure_sources)} exposure sources in {settings.catalog}"
+        )
+
+
+@app.command()
+def backfill(
+    experiment: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this experiment; may be given several times.")
+    ] = None,
+    from_: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="First UTC day.")
+    ] = None,
+    to: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last UTC day, included.")
+    ] = None,
+) -> None:
+    """Bring tables up to date: by default every day that holds rows, of every experiment.
+
+    What the days depend on is computed too where it is not up to date, and so are earlier cohorts that the days
+    change. Running it again changes nothing.
+    """
+    from exposure_assets.cli.backfill_command import run_backfill
+
+    with errors_as_sentences():
+        failed = run_backfill(experiment or [], _day(from_), _day(to))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _day(instant: datetime | None) -> date | None:
+    return instant.date() if instant else None
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the tables of the contract.")],
+    format: Annotated[Format, typer.Option(help="How rows are shown.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
+) -> None:
+    """Read the warehouse: one SELECT, read-only, without access to files or the network."""
+    from resources.query import run_query, write_result
+    from resources.settings import Settings
+    from resources.workspace import Workspace
+
+    with errors_as_sentences():
+        workspace = Workspace(Settings.from_environment())
+        write_result(run_query(workspace.warehouse, workspace.settings.staging, sql), format.value, output)
+
+
+@app.command()
+def simulate(
+    days: Annotated[int, typer.Option(min=1, help="Days of events.")],
+    units: Annotated[int, typer.Option(min=1, help="Units in the population.")],
+    experiments: Annotated[int, typer.Option(min=1, help="Experiments, overlapping in time and units.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="Where landing/, catalog/ and truth/ are written.")],
+    seed: Annotated[int, typer.Option(help="The same seed writes the same rows.")] = 0,
+    events: Annotated[int | None, typer.Option(min=1, help="About how many event rows; default: by units.")] = None,
+    mixed: Annotated[bool, typer.Option("--mixed", help="Parquet, JSONL and CSV instead of Parquet alone.")] = False,
+) -> None:
+    """Write realistic event streams with planted faults, and the truth beside them."""
+    from exposure_assets.simulation import SimulationError, SimulationPlan, simulate as write_simulation
+
+    plan = SimulationPlan(
+        days=days, units=units, experiments=experiments, seed=seed, events=events, formats="mixed" if mixed else "parquet"
+    )
+    try:
+        summary = write_simulation(plan, output)
+    except SimulationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    Console(file=sys.stderr).print(summary)
+
+
+def main() -> None:
+    """Entry point: stops quietly when the reader of a pipe goes away."""
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,68 @@
+"""What a backfill did, gathered from Dagster's events and shown as a table.
+
+What is run, and in which order, stands in `backfill`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass
+class TableSummary:
+    """What a backfill did to one table: rows written, seconds taken, checks that passed and failed."""
+
+    rows: int = 0
+    seconds: float = 0.0
+    passed_checks: int = 0
+    failed_checks: list[str] = field(default_factory=list)
+
+
+Summary = dict[str, TableSummary]
+
+
+def add_events(summary: Summary, events: Sequence[dg.DagsterEvent]) -> None:
+    """Add a run's events. A step that makes several tables counts its seconds to the first of them."""
+    started: dict[str, float] = {}
+    counted: set[str] = set()
+    for event in events:
+        step = event.step_key or ""
+        if event.is_step_start:
+            started[step] = event.timestamp
+        elif event.is_step_materialization and event.asset_key and event.asset_key.path[-1] not in counted:
+            # Every partition of a range repeats the metadata of the whole output.
+            table = event.asset_key.path[-1]
+            counted.add(table)
+            rows = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
+            _of(summary, table).rows += int(rows.value) if rows is not None and rows.value is not None else 0
+            if step in started:
+                _of(summary, table).seconds += event.timestamp - started.pop(step)
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if check.passed:
+                _of(summary, check.asset_key.path[-1]).passed_checks += 1
+            else:
+                _of(summary, check.asset_key.path[-1]).failed_checks.append(f"{check.check_name}: {check.description}")
+
+
+def _of(summary: Summary, table: str) -> TableSummary:
+    return summary.setdefault(table, TableSummary())
+
+
+def failed_checks(summary: Summary) -> list[str]:
+    """Every check that failed, with what it said."""
+    return [f"{table}: {check}" for table, one in summary.items() for check in one.failed_checks]
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print one line per table."""
+    table = Table("table", "rows", "seconds", "checks")
+    for column in table.columns[1:3]:
+        column.justify = "right"
+    for name, one in summary.items():
+        checks = f"{one.passed_checks} passed" + (f", {len(one.failed_checks)} failed" if one.failed_checks else "")
+        table.add_row(name, f"{one.rows:,}", f"{one.seconds:.1f}", checks)
+    console.print(table)
