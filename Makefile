@@ -39,6 +39,7 @@ setup: .venv/.synced ## build .venv from uv.lock
 	@touch $@
 
 demo: setup ## a month of simulated experiments, from raw files to daily quality
+	rm -rf $(DEMO)/landing $(DEMO)/catalog $(DEMO)/truth
 	$(BIN)/exposure-assets simulate --days 30 --units 2000 --experiments 3 --seed 7 --output $(DEMO)
 	$(DEMO_SETTINGS) $(BIN)/exposure-assets backfill
 	$(DEMO_SETTINGS) $(BIN)/exposure-assets query "SELECT experiment_id, sum(assigned_units) AS assigned_units, \
