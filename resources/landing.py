@@ -157,15 +157,22 @@ class LandingZone:
         return Manifest(rows)
 
     def pieces(self, manifest: Manifest, stream: str, day: date) -> Iterator[Piece]:
-        """The rows that fall on a day, and all other rows of the files that arrived on it, piece by piece."""
+        """The rows that fall on a day, and the rows without a day that arrived on it, piece by piece."""
         for file in manifest.holding(stream, day):
-            index = self._index(file)
-            arrived = file.arrival_date == day
-            for other in file.split.dates:
-                if other == day or arrived:
-                    yield Piece(file, other, index.rows(file.split, other))
-            if arrived and file.split.broken_count:
-                yield Piece(file, None, index.rows(file.split, None))
+            if day in file.split.dates:
+                yield Piece(file, day, self._index(file).rows(file.split, day))
+            if file.arrival_date == day and file.split.broken_count:
+                yield Piece(file, None, self._index(file).rows(file.split, None))
+
+    def strays(
+        self, manifest: Manifest, stream: str, arrived: tuple[date, date], outside: tuple[date, date]
+    ) -> Iterator[Piece]:
+        """The rows that arrived on some days and fall on none of others, piece by piece."""
+        for file in manifest.files[stream]:
+            if arrived[0] <= file.arrival_date <= arrived[1]:
+                for day in file.split.dates:
+                    if not outside[0] <= day <= outside[1]:
+                        yield Piece(file, day, self._index(file).rows(file.split, day))
 
     def piece(self, file: LandingFile, day: date) -> Piece:
         """The rows of one file that fall on a day."""

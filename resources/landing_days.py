@@ -3,19 +3,13 @@
 Which files hold them stands in `landing`; which of them count, in the transforms.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import polars as pl
 
 from resources.landing import LandingFile, LandingZone, Manifest, Piece
-from resources.raw_files import STREAMS, UNREADABLE, UnreadableFile
-
-# A day may bring the rows of many days with it; they pass in portions, and hardly any stays.
-_OTHER_ROWS_AT_ONCE = 500_000
-
-OtherDayFilter = Callable[[pl.DataFrame], pl.DataFrame]
-
+from resources.raw_files import STREAMS, UNREADABLE, UnreadableFile, first_line
 
 class DamagedFile(UnreadableFile):
     """A file whose damage shows only when all of its columns are read."""
@@ -26,31 +20,28 @@ class DamagedFile(UnreadableFile):
         self.reason = reason
 
 
-def day_rows(
-    zone: LandingZone, manifest: Manifest, stream: str, day: date, keep_of_other_days: OtherDayFilter
-) -> pl.DataFrame:
-    """The rows that fall on a day, and of the other rows that arrived on it those that `keep_of_other_days` keeps.
+def day_rows(zone: LandingZone, manifest: Manifest, stream: str, day: date) -> pl.DataFrame:
+    """The rows that fall on a day, and the rows without a day that arrived on it.
 
-    Adds `file` (relative to the landing zone), `arrival_date`, `is_of_day`, and `is_broken` for rows without a day.
+    Adds `file` (relative to the landing zone), `arrival_date`, and `is_broken` for rows without a day.
 
     Raises:
         DamagedFile: a file's content cannot be read although its index could.
     """
-    frames: list[pl.DataFrame] = []
-    others: list[pl.DataFrame] = []
-    for piece in zone.pieces(manifest, stream, day):
-        of_day = piece.day == day or piece.day is None
-        (frames if of_day else others).append(_collected(piece))
-        if sum(frame.height for frame in others) > _OTHER_ROWS_AT_ONCE:
-            frames.append(keep_of_other_days(pl.concat(_alike(others))))
-            others = []
-    if others:
-        frames.append(keep_of_other_days(pl.concat(_alike(others))))
-    if not frames:
-        further = list(zone.further_columns) if stream == "events" else []
+    pieces = list(zone.pieces(manifest, stream, day))
+    if not pieces:
+        further = zone.further_columns if stream == "events" else ()
         columns = {**STREAMS[stream].columns, **dict.fromkeys(further, pl.String())}
-        frames = [_described(pl.DataFrame(schema=columns), "", day, None).clear()]
-    return pl.concat(_alike(frames)).with_columns(is_of_day=pl.col("falls_on").eq_missing(day)).drop("falls_on")
+        return pl.DataFrame(schema={**columns, "file": pl.String, "arrival_date": pl.Date, "is_broken": pl.Boolean})
+    return _gathered(pieces)
+
+
+def stray_rows(
+    zone: LandingZone, manifest: Manifest, stream: str, arrived: tuple[date, date], outside: tuple[date, date]
+) -> Iterator[pl.DataFrame]:
+    """The rows that arrived on some days and fall on none of others, piece by piece, as `day_rows` gives them."""
+    for piece in zone.strays(manifest, stream, arrived, outside):
+        yield _gathered([piece])
 
 
 def rows_of_ids_before(
@@ -66,33 +57,43 @@ def rows_of_ids_before(
     for (key, on), ids in before.group_by("key", "day"):
         piece = zone.piece(files[str(key)], pl.Series([on], dtype=pl.Int32).cast(pl.Date).item())
         suspected = pl.col("event_id").hash().is_in(ids["id_hash"].implode())
-        yield _collected(Piece(piece.file, piece.day, piece.rows.filter(suspected)))
+        yield _gathered([Piece(piece.file, piece.day, piece.rows.filter(suspected))])
 
 
-def _collected(piece: Piece) -> pl.DataFrame:
+def _gathered(pieces: Sequence[Piece]) -> pl.DataFrame:
+    """The rows of the pieces in one frame: files are read side by side, one plan for all that are alike."""
+    numbered = [piece.rows.with_columns(piece=pl.lit(n, pl.UInt32)) for n, piece in enumerate(pieces)]
+    alike: dict[str, list[pl.LazyFrame]] = {}
+    for rows in numbered:
+        alike.setdefault(str(rows.collect_schema().get("properties")), []).append(rows)
     try:
-        rows = piece.rows.collect(engine="streaming")
-    except UNREADABLE as error:
-        raise DamagedFile(piece.file, f"corrupt content ({str(error).strip().splitlines()[0][:200]})") from error
-    return _described(rows, piece.file.path, piece.file.arrival_date, piece.day)
-
-
-def _described(rows: pl.DataFrame, path: str, arrival_date: date, day: date | None) -> pl.DataFrame:
-    return rows.with_columns(
-        file=pl.lit(path),
-        arrival_date=pl.lit(arrival_date, pl.Date),
-        falls_on=pl.lit(day, pl.Date),
-        is_broken=pl.lit(day is None),
+        frames = [pl.concat(group).collect(engine="streaming") for group in alike.values()]
+    except UNREADABLE:
+        _find_damage(pieces)
+        raise
+    if len(frames) > 1:
+        frames = [_with_text(frame) for frame in frames]
+    origins = pl.DataFrame(
+        {
+            "file": [piece.file.path for piece in pieces],
+            "arrival_date": [piece.file.arrival_date for piece in pieces],
+            "is_broken": [piece.day is None for piece in pieces],
+        }
     )
+    rows = pl.concat(frames)
+    return pl.concat([rows.drop("piece"), origins[rows["piece"]]], how="horizontal")
 
 
-def _alike(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
-    """Frames that can be put together: `properties` as JSON text where files deliver it in different types."""
-    if len({frame.schema.get("properties") for frame in frames}) < 2:
-        return frames
-    return [
-        frame.with_columns(pl.col("properties").struct.json_encode())
-        if isinstance(frame.schema["properties"], pl.Struct)
-        else frame
-        for frame in frames
-    ]
+def _find_damage(pieces: Sequence[Piece]) -> None:
+    for piece in pieces:
+        try:
+            piece.rows.collect(engine="streaming")
+        except UNREADABLE as error:
+            raise DamagedFile(piece.file, f"corrupt content ({first_line(error)})") from error
+
+
+def _with_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """`properties` as JSON text, for days whose files deliver it in different types."""
+    if isinstance(frame.schema["properties"], pl.Struct):
+        return frame.with_columns(pl.col("properties").struct.json_encode())
+    return frame.with_columns(pl.col("properties").cast(pl.String))

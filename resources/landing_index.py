@@ -3,8 +3,6 @@
 Which files there are stands in `landing`; how a file is parsed, in `raw_files`.
 """
 
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from resources.atomic import replacing
-from resources.raw_files import UNREADABLE, Stream, UnreadableFile, convert_text, scan_parquet
+from resources.raw_files import UNREADABLE, Stream, UnreadableFile, convert_text, first_line, scan_parquet
 
 # Hashes are only comparable within one version of Polars, so its version is part of where they are kept.
 _INDEX_FOLDER = f"index-polars-{pl.__version__}"
@@ -62,10 +60,14 @@ class FileIndex:
         copy = self.folder / "copies" / self.key.split("-", 1)[0]
         return copy if self.local is None else self.local
 
+    @property
+    def parts(self) -> Path:
+        """The rows that are not of the file's home day, in a folder per day."""
+        return self.folder / "parts" / self.key
+
     def part(self, day: date | None) -> Path:
         """The rows of a day that is not the file's home day; `None`: the rows without a day."""
-        name = "none" if day is None else day.isoformat()
-        return self.folder / "parts" / self.key / f"{name}.parquet"
+        return self.parts / f"{_DAY}={'__HIVE_DEFAULT_PARTITION__' if day is None else day.isoformat()}"
 
     def scan(self) -> pl.LazyFrame:
         """All rows, typed, with their day (null where the row is broken)."""
@@ -77,7 +79,7 @@ class FileIndex:
     def rows(self, split: DaySplit, day: date | None) -> pl.LazyFrame:
         """The rows of a day, or those without one, with the stream's columns."""
         if day is None or day != split.home_date:
-            return pl.scan_parquet(self.part(day), glob=False)
+            return pl.scan_parquet(self.part(day), hive_partitioning=False)
         if not split.other_dates and not split.broken_count:
             return scan_parquet(self.readable, self.stream, self.further_columns)
         return self.scan().filter(pl.col(_DAY) == day).drop(_DAY, _BROKEN)
@@ -114,7 +116,7 @@ def index_file(index: FileIndex, path: str) -> dict[str, object]:
         _write_ids(index, held)
         _split(index, split)
     except UNREADABLE as error:
-        raise UnreadableFile(f"corrupt content ({str(error).strip().splitlines()[0][:200]})") from error
+        raise UnreadableFile(f"corrupt content ({first_line(error)})") from error
     return {
         "row_count": held.height,
         "first_occurred_at": held["at"].min(),
@@ -132,20 +134,10 @@ def _write_ids(index: FileIndex, held: pl.DataFrame) -> None:
 
 
 def _split(index: FileIndex, split: DaySplit) -> None:
-    split_off: Sequence[date | None] = [*split.other_dates, *([None] if split.broken_count else [])]
-    if not split_off:
+    if not split.other_dates and not split.broken_count:
         return
     is_elsewhere = pl.lit(True) if split.home_date is None else pl.col(_DAY).ne_missing(split.home_date)
     elsewhere = index.scan().filter(is_elsewhere).drop(_BROKEN)
-    with tempfile.TemporaryDirectory(dir=_made(index.part(None).parent)) as scratch:
-        partitioned = pl.PartitionBy(scratch, key=_DAY, include_key=False)
-        elsewhere.sink_parquet(partitioned, compression="zstd", compression_level=1)
-        for day in split_off:
-            folder = Path(scratch) / f"{_DAY}={'__HIVE_DEFAULT_PARTITION__' if day is None else day.isoformat()}"
-            with replacing(index.part(day)) as partial:
-                pl.scan_parquet(folder).sink_parquet(partial, compression="zstd", compression_level=1)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    with replacing(index.parts) as partial:
+        by_day = pl.PartitionBy(partial, key=_DAY, include_key=False)
+        elsewhere.sink_parquet(by_day, mkdir=True, compression="lz4")

@@ -86,7 +86,7 @@ def scan_parquet(path: Path, stream: Stream, further_columns: tuple[str, ...] = 
         rows = pl.scan_parquet(path, glob=False)
         schema = rows.collect_schema()
     except UNREADABLE as error:
-        raise UnreadableFile(f"no readable Parquet ({_first_line(error)})") from error
+        raise UnreadableFile(f"no readable Parquet ({first_line(error)})") from error
     missing = [name for name in stream.required if name not in schema]
     if missing:
         raise UnreadableFile(f"required column missing: {', '.join(missing)}; it has {', '.join(schema)}")
@@ -143,7 +143,7 @@ def convert_text(path: Path, name: str, stream: Stream, further_columns: tuple[s
                 rows = lines.select(*typed, *further_columns)
                 rows.sink_parquet(converted, compression="zstd", compression_level=1)
         except (*UNREADABLE, pa.ArrowInvalid) as error:
-            raise UnreadableFile(f"unreadable line ({_first_line(error)})") from error
+            raise UnreadableFile(f"unreadable line ({first_line(error)})") from error
 
 
 def _unpack(path: Path, name: str, plain: Path) -> None:
@@ -158,7 +158,7 @@ def _unpack(path: Path, name: str, plain: Path) -> None:
                 # Without it, Arrow takes an empty last field for empty text instead of a missing value.
                 unpacked.write(b"\n")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UnreadableFile(f"truncated or corrupt gzip ({_first_line(error)})") from error
+        raise UnreadableFile(f"truncated or corrupt gzip ({first_line(error)})") from error
 
 
 def _parse_jsonl(plain: Path, stream: Stream, further_columns: tuple[str, ...]) -> pl.LazyFrame:
@@ -245,5 +245,6 @@ def parsed_instant(text: pl.Expr) -> pl.Expr:
     return wall + pl.duration(microseconds=microseconds, time_unit="us") - ahead_of_utc
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what a library says, short enough for a report."""
     return str(error).strip().split("\n", 1)[0][:200]

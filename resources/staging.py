@@ -56,16 +56,6 @@ class Staging:
         found = sorted(date.fromisoformat(f.name.removeprefix("date=")) for f in folder.glob("date=*"))
         return found if days is None else [day for day in found if days[0] <= day <= days[1]]
 
-    def row_counts(self, contract: type[TableContract], days: tuple[date, date]) -> dict[date, int]:
-        """Rows per staged day, from the files' footers alone."""
-        return {
-            day: sum(
-                pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
-                for file in self._files(table_name(contract), day)
-            )
-            for day in self.days(contract, days)
-        }
-
     def _day(self, table: str, day: date) -> Path:
         return self.folder / table / f"date={day.isoformat()}"
 

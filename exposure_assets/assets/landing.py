@@ -83,8 +83,8 @@ def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
             workspace.landing(catalog), workspace.staging, catalog, days, calendar.first_day
         )
         for table in STAGED_TABLES:
-            rows = sum(report.row_counts.get(table, {}).values())
-            yield dg.Output(None, output_name=table, metadata={"dagster/row_count": rows})
+            rows = {"dagster/row_count": report.row_counts.get(table, 0)}
+            yield dg.Output(None, output_name=table, metadata=rows)
         yield dg.Output(report.waterfall, output_name="exposure_waterfall")
         yield _readability(report)
         yield _conservation(report)

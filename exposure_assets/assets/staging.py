@@ -17,30 +17,36 @@ from exposure_assets.contracts import (
     MetricEvents,
     RejectedEvents,
     TableContract,
+    columns_of,
     empty_frame,
     table_name,
 )
 from exposure_assets.transforms.assignment_events import stage_assignments
-from exposure_assets.transforms.staged_events import malformed_events, stage_events, well_formed_ids
+from exposure_assets.transforms.staged_events import malformed_waterfall, stage_events, well_formed_ids
 from resources.landing import LandingZone, Manifest
-from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before
+from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before, stray_rows
 from resources.repeated_ids import ids_on_several_days
 from resources.staging import Staging
 
 
 @dataclass
 class StagingReport:
-    """What a range of days came to: rows per table and day, the waterfall, the files left out.
+    """What a range of days came to: rows per table, the waterfall, the files left out.
 
     The last three count raw rows that a source matched, those of them in the waterfall, and accepted exposures.
     """
 
-    row_counts: dict[str, dict[date, int]] = field(default_factory=dict)
+    row_counts: dict[str, int] = field(default_factory=dict)
     waterfall: pl.DataFrame = field(default_factory=lambda: empty_frame(ExposureWaterfall))
     quarantined: pl.DataFrame = field(default_factory=pl.DataFrame)
     matched_rows: int = 0
     judged_rows: int = 0
     exposure_rows: int = 0
+
+    def count(self, contract: type[TableContract], frame: pl.DataFrame) -> None:
+        """Add the rows of a frame to those of its table."""
+        table = table_name(contract)
+        self.row_counts[table] = self.row_counts.get(table, 0) + frame.height
 
 
 def stage_days(
@@ -93,9 +99,18 @@ def _stage_days(
         _write(staging, report, RejectedEvents, day, staged.rejected_events, part="assignments")
         return staged.settled_ids
 
-    _stage_stream(zone, manifest, staging, Judge("events", catalog, events), (first, days[1]))
-    _stage_stream(zone, manifest, staging, Judge("assignments", catalog, assignments), (first, days[1]))
-    report.waterfall = pl.concat(waterfalls)
+    days = (first, days[1])
+    _stage_stream(zone, manifest, staging, Judge("events", catalog, events), days)
+    _stage_stream(zone, manifest, staging, Judge("assignments", catalog, assignments), days)
+    strays = stray_rows(zone, manifest, "events", arrived=days, outside=days)
+    waterfalls += [malformed_waterfall(rows, catalog) for rows in strays]
+    report.waterfall = (
+        pl.concat(waterfalls)
+        .filter(pl.col("exposure_date").is_between(*days))
+        .group_by("experiment_id", "exposure_date", "bucket")
+        .agg(pl.col("row_count").sum())
+        .select(columns_of(ExposureWaterfall).keys())
+    )
     return report
 
 
@@ -111,10 +126,6 @@ class Judge:
         """The ids of rows that take part in deduplication."""
         return well_formed_ids(rows, self.catalog) if self.stream == "events" else rows["event_id"].unique()
 
-    def keep_of_other_days(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows of other days matter to their arrival day only where they are malformed."""
-        return malformed_events(rows, self.catalog) if self.stream == "events" else rows.clear()
-
 
 def _stage_stream(
     zone: LandingZone, manifest: Manifest, staging: Staging, judge: Judge, days: tuple[date, date]
@@ -129,7 +140,7 @@ def _stage_stream(
     staged_before = staging.days(ExposureEvents, days) if judge.stream == "events" else []
     for day in sorted({*manifest.days(judge.stream), *staged_before}):
         if days[0] <= day <= days[1]:
-            rows = day_rows(zone, manifest, judge.stream, day, judge.keep_of_other_days)
+            rows = day_rows(zone, manifest, judge.stream, day)
             settled.append(judge.stage(rows, day, pl.concat(settled), suspects))
 
 
@@ -142,5 +153,4 @@ def _write(
     part: str = "part-0",
 ) -> None:
     staging.write(contract, day, frame, part)
-    counts = report.row_counts.setdefault(table_name(contract), {})
-    counts[day] = counts.get(day, 0) + frame.height
+    report.count(contract, frame)

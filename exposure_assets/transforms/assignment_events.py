@@ -28,19 +28,19 @@ class StagedAssignments:
 def stage_assignments(
     rows: pl.DataFrame, day: date, catalog: Catalog, settled_ids: pl.Series, suspect_hashes: pl.Series
 ) -> StagedAssignments:
-    """Judge the raw assignments of one UTC day, and the malformed rows that arrived on it.
+    """Judge the raw assignments of one UTC day, and the rows without a day that arrived on it.
 
     A row is accepted when its experiment and variation are in the catalog and it falls into the enrollment.
 
     Args:
-        rows: Raw assignments with the stream's columns, `file`, `arrival_date`, `is_of_day` and `is_broken`.
+        rows: Raw assignments with the stream's columns, `file`, `arrival_date` and `is_broken`.
         day: The UTC day.
         catalog: Experiments and variations.
         settled_ids: Ids that count on an earlier day.
         suspect_hashes: Hashes of the ids that stand on several days.
     """
     rows = rows.with_row_index(ROW)
-    of_day = rows.filter("is_of_day")
+    of_day = rows.filter(~pl.col("is_broken"))
     is_copy = copies(of_day, "assigned_at", [pl.col(name) for name in _REMAINING], DELIVERY, settled_ids)
     judged = (
         of_day.lazy()
@@ -50,7 +50,7 @@ def stage_assignments(
         .with_columns(reason=_reason(), assignment_date=pl.lit(day, pl.Date))
         .collect()
     )
-    broken = rows.filter(pl.col("is_broken") & (pl.col("arrival_date") == day))
+    broken = rows.filter("is_broken")
     rejected = pl.concat(
         [
             judged.filter(pl.col("reason").is_not_null()).select(ROW, "reason"),

@@ -151,7 +151,7 @@ def _observes(experiment: Experiment, day: date) -> bool:
 
 def one_bucket_per_row(outcomes: pl.DataFrame) -> pl.DataFrame:
     """Where several sources match a row, keep what they accept, and else the outcome of the first source by id."""
-    if outcomes[SOURCE].n_unique() < 2:
+    if outcomes[ROW].n_unique() == outcomes.height:
         return outcomes
     is_accepted = pl.col(BUCKET) == "accepted"
     return (

@@ -53,24 +53,21 @@ class StagedEvents:
 def stage_events(
     rows: pl.DataFrame, day: date, catalog: Catalog, settled_ids: pl.Series, suspect_hashes: pl.Series
 ) -> StagedEvents:
-    """Judge the raw rows of one UTC day, and the malformed rows that arrived on it.
+    """Judge the raw rows of one UTC day, and the rows without a day that arrived on it.
 
     Every raw row that an exposure source matches ends in exactly one bucket; malformed rows have no day and count
     on their arrival day.
 
     Args:
-        rows: Raw events with the stream's columns, `file`, `arrival_date`, `is_of_day` (it falls on `day`) and
-            `is_broken` (it has no day). Rows of other days are only looked at for being malformed.
+        rows: Raw events with the stream's columns, `file`, `arrival_date` and `is_broken` (it has no day).
         day: The UTC day.
         catalog: Experiments, sources, metrics.
         settled_ids: Ids that count on an earlier day.
         suspect_hashes: Hashes of the ids that stand on several days.
     """
     rows = rows.with_row_index(ROW)
-    is_source_event = pl.col("event_name").is_in(sorted({s.event for s in catalog.exposure_sources.values()}))
-    outcomes = exposure_outcomes(with_fields(rows.filter(is_source_event), source_paths(catalog)), catalog)
-    malformed_rows, outcomes = _malformed(rows, outcomes)
-    of_day = rows.filter("is_of_day").filter(~pl.col(ROW).is_in(malformed_rows.implode()))
+    malformed_rows, outcomes = _malformed(rows, _outcomes(rows, catalog))
+    of_day = rows.filter(~pl.col(ROW).is_in(malformed_rows.implode()))
     is_copy = _copies(of_day, settled_ids)
     counting = of_day.filter(~is_copy)
     judged = with_days_and_copies(
@@ -79,15 +76,14 @@ def stage_events(
         day,
         catalog.experiments,
     )
-    malformed = outcomes.join(_arrived(rows, day), on=ROW, how="semi").filter(pl.col(BUCKET) == "malformed")
+    malformed = outcomes.filter(pl.col(BUCKET) == "malformed")
     matched = pl.concat([judged, malformed])
     verdicts = one_bucket_per_row(matched)
-    broken = rows.filter("is_broken").join(_arrived(rows, day), on=ROW, how="semi")
     return StagedEvents(
         exposure_events=_exposures(verdicts, rows, day),
         metric_events=metric_events(counting, catalog.metrics),
-        rejected_events=_rejected(verdicts, rows, of_day.filter(is_copy), broken),
-        exposure_waterfall=_waterfall(verdicts, day),
+        rejected_events=_rejected(verdicts, rows, of_day.filter(is_copy)),
+        exposure_waterfall=_waterfall(verdicts, rows, day),
         settled_ids=settled_by(counting, suspect_hashes),
         matched_rows=matched[ROW].n_unique(),
         judged_rows=verdicts[ROW].n_unique(),
@@ -101,21 +97,28 @@ def well_formed_ids(rows: pl.DataFrame, catalog: Catalog) -> pl.Series:
         rows: Raw events that have a day.
         catalog: Experiments and sources.
     """
-    malformed_ids = malformed_events(rows.with_row_index("position"), catalog)["position"]
-    return rows.with_row_index("position").filter(~pl.col("position").is_in(malformed_ids.implode()))["event_id"].unique()
+    rows = rows.with_row_index(ROW)
+    malformed_rows, _ = _malformed(rows, _outcomes(rows, catalog))
+    return rows.filter(~pl.col(ROW).is_in(malformed_rows.implode()))["event_id"].unique()
 
 
-def malformed_events(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
-    """Of raw rows that fall on other days those that a source finds malformed: they count on their arrival day.
+def malformed_waterfall(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    """Of raw rows that fall on other days than the staged ones the malformed ones: they count where they arrived.
 
     Args:
-        rows: Raw events that arrived on the day that is staged, with the columns of `stage_events`.
+        rows: Raw events with the columns of `stage_events`.
         catalog: Experiments and sources.
     """
-    numbered = rows.with_row_index(ROW)
-    outcomes = exposure_outcomes(with_fields(numbered, source_paths(catalog)), catalog)
-    malformed_rows, _ = _malformed(numbered, outcomes)
-    return rows[malformed_rows.sort()]
+    rows = rows.with_row_index(ROW)
+    _, outcomes = _malformed(rows, _outcomes(rows, catalog))
+    return _waterfall(one_bucket_per_row(outcomes.filter(pl.col(BUCKET) == "malformed")), rows, date.min)
+
+
+def _outcomes(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    names = sorted({source.event for source in catalog.exposure_sources.values()})
+    return exposure_outcomes(
+        with_fields(rows.filter(pl.col("event_name").is_in(names)), source_paths(catalog)), catalog
+    )
 
 
 def _malformed(rows: pl.DataFrame, outcomes: pl.DataFrame) -> tuple[pl.Series, pl.DataFrame]:
@@ -137,10 +140,6 @@ def _copies(of_day: pl.DataFrame, settled_ids: pl.Series) -> pl.Series:
     return copies(of_day, "occurred_at", remaining, DELIVERY, settled_ids)
 
 
-def _arrived(rows: pl.DataFrame, day: date) -> pl.DataFrame:
-    return rows.filter(pl.col("arrival_date") == day).select(ROW)
-
-
 def _exposures(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.DataFrame:
     """Accepted exposures in the order of experiment and unit, so that whoever reads one skips the others."""
     accepted = verdicts.filter(pl.col(BUCKET) == "accepted")
@@ -154,18 +153,19 @@ def _exposures(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.Data
     )
 
 
-def _waterfall(verdicts: pl.DataFrame, day: date) -> pl.DataFrame:
+def _waterfall(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.DataFrame:
+    arrival_date = rows["arrival_date"].gather(verdicts[ROW])
     return (
-        verdicts.group_by("experiment_id", BUCKET)
+        verdicts.with_columns(
+            exposure_date=pl.when(pl.col(BUCKET) == "malformed").then(arrival_date).otherwise(pl.lit(day, pl.Date))
+        )
+        .group_by("experiment_id", "exposure_date", BUCKET)
         .agg(row_count=pl.len().cast(pl.Int64))
-        .with_columns(exposure_date=pl.lit(day, pl.Date))
         .select(columns_of(ExposureWaterfall).keys())
     )
 
 
-def _rejected(
-    verdicts: pl.DataFrame, rows: pl.DataFrame, copied: pl.DataFrame, broken: pl.DataFrame
-) -> pl.DataFrame:
+def _rejected(verdicts: pl.DataFrame, rows: pl.DataFrame, copied: pl.DataFrame) -> pl.DataFrame:
     """One row per raw row that was not accepted: by its source's verdict, as a copy, or because it is broken."""
     by_source = verdicts.filter(pl.col(BUCKET) != "accepted").select(
         ROW, pl.col(BUCKET).alias("reason"), experiment_id="named_experiment_id", variation_id="variation_id"
@@ -173,7 +173,7 @@ def _rejected(
     others = pl.concat(
         [
             copied.select(ROW, reason=pl.lit("duplicate")),
-            broken.select(ROW, reason=pl.lit("malformed")),
+            rows.filter("is_broken").select(ROW, reason=pl.lit("malformed")),
         ]
     ).join(by_source, on=ROW, how="anti")
     rejected = pl.concat([by_source, others], how="diagonal").unique(ROW)
@@ -191,7 +191,7 @@ def rejected_rows(rejected: pl.DataFrame, rows: pl.DataFrame, stream: str, at: s
     """
     if rejected.is_empty():
         return empty_frame(RejectedEvents)
-    beside = {ROW, "file", "arrival_date", "is_of_day", "is_broken"}
+    beside = {ROW, "file", "arrival_date", "is_broken"}
     fields = [name for name in rows.columns if name not in beside]
     return (
         rows.join(rejected.drop([name for name in rejected.columns if name in fields]), on=ROW, how="inner")
