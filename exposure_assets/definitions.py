@@ -3,6 +3,8 @@
 Nothing is decided here that a module below could decide.
 """
 
+import warnings
+
 import dagster as dg
 
 from exposure_assets.assets import CATALOG_ASSETS, TABLE_ASSETS, staged_assets
@@ -11,6 +13,9 @@ from partitions.calendar import Calendar, calendar_of
 from resources.settings import Settings
 from resources.warehouse_io_manager import WarehouseIOManager
 from resources.workspace import Workspace
+
+# Multi-partition mappings and backfill policies are in beta in the version of Dagster that the lock pins.
+warnings.simplefilter("ignore", dg.BetaWarning)
 
 CATALOG_JOB, STAGING_JOB, TABLES_JOB = "refresh_catalog", "stage_landing_zone", "compute_tables"
 

@@ -31,18 +31,15 @@ def observed_days(horizon_days: int) -> dg.PartitionMapping:
     )
 
 
-def all_days(horizon_days: int) -> dg.PartitionMapping:
-    """Every day of the same experiment."""
-    return _by_experiment(dg.AllPartitionMapping())
-
-
 def shared_day(horizon_days: int) -> dg.PartitionMapping:
     """The same day, which all experiments share."""
     return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name=DATE)
 
 
-def all_shared_days(horizon_days: int) -> dg.PartitionMapping:
-    """Every day, which all experiments share. Dagster has no window from days to days by experiment."""
+def everything(horizon_days: int) -> dg.PartitionMapping:
+    """Every partition: where a window would have to reach back to the first day, or lead from days to days by
+    experiment, for which Dagster has no mapping. Day by day and experiment by experiment the edge would be named
+    quadratically often."""
     return dg.AllPartitionMapping()
 
 

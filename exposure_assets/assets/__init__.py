@@ -4,8 +4,9 @@ from exposure_assets.assets.assignments import assignments
 from exposure_assets.assets.catalog_tables import experiments, variations
 from exposure_assets.assets.daily_quality import daily_quality
 from exposure_assets.assets.deduped_exposures import deduped_exposures
+from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
-from exposure_assets.assets.landing import landing_files, staged_assets
+from exposure_assets.assets.landing import landing_files
 from exposure_assets.assets.unit_outcomes import unit_outcomes
 
 CATALOG_ASSETS = (experiments, variations, landing_files)

@@ -89,6 +89,7 @@ class TableAsset:
     group: str
     reads: Mapping[str, mappings.Mapping] = field(default_factory=dict)
     reads_staged: Mapping[str, mappings.Mapping] = field(default_factory=dict)
+    reads_whole: Sequence[type[TableContract]] = ()
 
     def build(self, calendar: Calendar, horizon_days: int) -> dg.AssetsDefinition:
         """The Dagster asset: one run computes a range of partitions, batch by batch, published at once."""
@@ -103,7 +104,7 @@ class TableAsset:
             ins={name: dg.AssetIn(partition_mapping=mapping(horizon_days)) for name, mapping in self.reads.items()},
             deps=[
                 dg.AssetDep(name, partition_mapping=mapping(horizon_days))
-                for name, mapping in self.reads_staged.items()
+                for name, mapping in {**self.reads_staged, **self._whole_tables()}.items()
             ],
             partitions_def=calendar.days_by_experiment,
             backfill_policy=dg.BackfillPolicy.single_run(),
@@ -114,11 +115,17 @@ class TableAsset:
             metadata={"partition_expr": self.contract.partition_columns()},
         )(compute)
 
+    def _whole_tables(self) -> dict[str, mappings.Mapping]:
+        return {table_name(contract): mappings.everything for contract in self.reads_whole}
+
     def _frames(
         self, context: dg.AssetExecutionContext, windows: Mapping[str, WarehouseWindow]
     ) -> Iterator[pl.DataFrame]:
         workspace: Workspace = context.resources.workspace
         catalog = workspace.catalog()
+        all_rows = (PartitionSlice(),)
+        whole = {table_name(c): WarehouseWindow(workspace.warehouse, c, all_rows) for c in self.reads_whole}
+        windows = {**windows, **whole}
         for part in slices_of(context.partition_keys):
             run = Run(_days(part), part.experiments or (), catalog, workspace.staging, windows)
             for batch in self.batches(run):
@@ -140,6 +147,7 @@ def table_asset(
     batches: Batches,
     reads: Mapping[str, mappings.Mapping] | None = None,
     reads_staged: Mapping[str, mappings.Mapping] | None = None,
+    reads_whole: Sequence[type[TableContract]] = (),
 ) -> Callable[[Callable[..., pl.LazyFrame]], TableAsset]:
     """Declare the asset of a partitioned table.
 
@@ -149,10 +157,11 @@ def table_asset(
         batches: How a run is cut into batches.
         reads: Warehouse tables it reads, each with the upstream partitions that a partition needs.
         reads_staged: Staged tables it depends on, likewise; it scans them through `Batch.staging`.
+        reads_whole: Warehouse tables of which it needs every day of the batch's experiments.
     """
 
     def declare(compute: Callable[..., pl.LazyFrame]) -> TableAsset:
-        return TableAsset(contract, compute, batches, group, reads or {}, reads_staged or {})
+        return TableAsset(contract, compute, batches, group, reads or {}, reads_staged or {}, reads_whole)
 
     return declare
 

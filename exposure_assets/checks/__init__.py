@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from exposure_assets.checks.conservation import CONSERVATION_RULES
+from exposure_assets.checks import daily_quality, deduped_exposures, exposure_validation, unit_outcomes
 from exposure_assets.checks.grain import grain_checks
 from exposure_assets.checks.sql_rule import checks_of
-from exposure_assets.checks.timing import TIMING_RULES
 
-__all__ = ["table_checks"]
+_STEMS = (deduped_exposures, exposure_validation, unit_outcomes, daily_quality)
 
 
 def table_checks() -> Sequence[dg.AssetChecksDefinition]:
     """Every check over published tables."""
-    return [*grain_checks(), *checks_of(TIMING_RULES), *checks_of(CONSERVATION_RULES)]
+    return [*grain_checks(), *(check for stem in _STEMS for check in checks_of(stem.RULES))]

@@ -3,12 +3,13 @@
 The rules stand in the modules of their kind.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import dagster as dg
 import polars as pl
 
+from exposure_assets.reports.markdown import as_markdown
 from resources.workspace import Workspace
 
 _ROWS_SHOWN = 10
@@ -58,10 +59,14 @@ def verdict(offenders: pl.DataFrame, promise: str) -> dg.AssetCheckResult:
     )
 
 
-def as_markdown(rows: pl.DataFrame) -> str:
-    """Rows as a Markdown table; cells are cut so that an id of 10,000 characters does not bury the others."""
-    lines: Sequence[str] = [
-        "| " + " | ".join(str(cell)[:80].replace("|", "\\|").replace("\n", " ") for cell in row) + " |"
-        for row in rows.iter_rows()
-    ]
-    return "\n".join([f"| {' | '.join(rows.columns)} |", "|---" * rows.width + "|", *lines])
+def same_cohorts(table: str, other: str) -> str:
+    """A query for the cohorts of a table that have another number of rows than in the table it is computed from.
+
+    Cohorts that have not been computed yet break no rule.
+    """
+    counts = "SELECT experiment_id, assignment_date, count(*) AS units FROM {} GROUP BY ALL"
+    return f"""
+        SELECT experiment_id, assignment_date, a.units AS {other}, b.units AS {table}
+        FROM ({counts.format(other)}) a RIGHT JOIN ({counts.format(table)}) b USING (experiment_id, assignment_date)
+        WHERE a.units IS DISTINCT FROM b.units
+    """

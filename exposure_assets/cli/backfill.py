@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 
 from exposure_assets.cli.backfill_plan import BackfillPlan, contiguous
-from exposure_assets.cli.backfill_summary import Summary, add_events
+from exposure_assets.cli.backfill_summary import Summary, add_run
 from exposure_assets.contracts import AssignmentEvents, Assignments, Catalog, DedupedExposures, ExposureEvents
 from exposure_assets.definitions import CATALOG_JOB, STAGING_JOB, TABLES_JOB, build_definitions
 from partitions.calendar import EXPERIMENTS, Calendar, partition_key
@@ -175,7 +175,7 @@ class Backfill:
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-        add_events(summary, result.all_events)
+        add_run(summary, self.instance, result)
         if not result.success:
             raise RunFailed(_reason(result))
 

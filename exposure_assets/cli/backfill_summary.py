@@ -3,7 +3,6 @@
 What is run, and in which order, stands in `backfill`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -24,28 +23,26 @@ class TableSummary:
 Summary = dict[str, TableSummary]
 
 
-def add_events(summary: Summary, events: Sequence[dg.DagsterEvent]) -> None:
-    """Add a run's events. A step that makes several tables counts its seconds to the first of them."""
-    started: dict[str, float] = {}
+def add_run(summary: Summary, instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> None:
+    """Add what a run did. A step that makes several tables counts its seconds to the first of them."""
+    steps = instance.get_run_step_stats(result.run_id)
+    seconds = {s.step_key: s.end_time - s.start_time for s in steps if s.start_time and s.end_time}
     counted: set[str] = set()
-    for event in events:
-        step = event.step_key or ""
-        if event.is_step_start:
-            started[step] = event.timestamp
-        elif event.is_step_materialization and event.asset_key and event.asset_key.path[-1] not in counted:
+    for event in result.all_events:
+        if event.is_step_materialization and event.asset_key and event.asset_key.path[-1] not in counted:
             # Every partition of a range repeats the metadata of the whole output.
             table = event.asset_key.path[-1]
             counted.add(table)
             rows = event.step_materialization_data.materialization.metadata.get("dagster/row_count")
-            _of(summary, table).rows += int(rows.value) if rows is not None and rows.value is not None else 0
-            if step in started:
-                _of(summary, table).seconds += event.timestamp - started.pop(step)
+            _of(summary, table).rows += int(str(rows.value)) if rows is not None else 0
+            _of(summary, table).seconds += seconds.pop(event.step_key or "", 0.0)
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
+            one = _of(summary, check.asset_key.path[-1])
             if check.passed:
-                _of(summary, check.asset_key.path[-1]).passed_checks += 1
+                one.passed_checks += 1
             else:
-                _of(summary, check.asset_key.path[-1]).failed_checks.append(f"{check.check_name}: {check.description}")
+                one.failed_checks.append(f"{check.check_name}: {check.description}")
 
 
 def _of(summary: Summary, table: str) -> TableSummary:

@@ -1,11 +1,18 @@
-"""Timing rules that need the experiment's own windows, and so more than one table.
+"""Checks of `exposure_validation` against the assignments it judges and the experiments' own windows.
 
-Timing inside one row is part of the contracts.
+What one row promises by itself is in its contract.
 """
 
-from exposure_assets.checks.sql_rule import SqlRule
+from exposure_assets.checks.sql_rule import SqlRule, same_cohorts
 
-TIMING_RULES = (
+RULES = (
+    SqlRule(
+        table="exposure_validation",
+        name="every_assignment_has_a_verdict",
+        promise="Every cohort has as many verdicts as assignments.",
+        offenders=same_cohorts("exposure_validation", "assignments"),
+        reads=("assignments",),
+    ),
     SqlRule(
         table="exposure_validation",
         name="no_first_exposure_before_the_grace",
@@ -20,7 +27,7 @@ TIMING_RULES = (
     SqlRule(
         table="exposure_validation",
         name="valid_exposures_lie_in_the_window",
-        promise="A valid exposure lies between the grace and the end of the window, and is to the unit's variation.",
+        promise="A valid exposure lies before the end of the window and is to the unit's own variation.",
         offenders="""
             SELECT v.experiment_id, v.unit_id, v.assigned_at, v.first_exposure_at, e.max_days_after_assignment
             FROM exposure_validation v JOIN experiments e USING (experiment_id)
@@ -38,17 +45,6 @@ TIMING_RULES = (
             SELECT v.experiment_id, v.unit_id, v.assignment_date, v.observed_until_date, e.observe_days
             FROM exposure_validation v JOIN experiments e USING (experiment_id)
             WHERE v.observed_until_date <> v.assignment_date + e.observe_days::INTEGER
-        """,
-        reads=("experiments",),
-    ),
-    SqlRule(
-        table="unit_outcomes",
-        name="windows_have_the_experiments_length",
-        promise="window_end_at lies the experiment's outcome window after anchor_at.",
-        offenders="""
-            SELECT o.experiment_id, o.unit_id, o.anchor_at, o.window_end_at, e.outcome_window_days
-            FROM unit_outcomes o JOIN experiments e USING (experiment_id)
-            WHERE o.window_end_at <> o.anchor_at + to_days(e.outcome_window_days::INTEGER)
         """,
         reads=("experiments",),
     ),

@@ -1,0 +1,65 @@
+"""The assets of the staged rows: accepted exposures, metric events, assignments, rejected rows, and the waterfall.
+
+How days are staged stands in `staging`; what becomes of a row, in the transforms.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from exposure_assets.assets.progress import report_progress
+from exposure_assets.assets.staging import stage_days
+from exposure_assets.assets.staging_checks import STAGING_CHECKS, conservation, readability
+from exposure_assets.contracts import STAGED_TABLES, ExposureWaterfall
+from partitions.calendar import Calendar
+from resources.workspace import Workspace
+
+
+def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
+    """The staged tables and the waterfall, out of one pass over the raw rows of a range of days."""
+
+    @dg.multi_asset(
+        name="stage_landing_zone",
+        outs={
+            **{
+                name: dg.AssetOut(
+                    dagster_type=dg.Nothing,
+                    description=contract.__doc__,
+                    group_name="landing",
+                    kinds={"polars", "parquet"},
+                )
+                for name, contract in STAGED_TABLES.items()
+            },
+            "exposure_waterfall": dg.AssetOut(
+                description=ExposureWaterfall.__doc__,
+                group_name="landing",
+                kinds={"polars", "duckdb"},
+                io_manager_key="warehouse_io_manager",
+                metadata={"partition_expr": "exposure_date", "has_open_start": True},
+            ),
+        },
+        partitions_def=calendar.days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        deps=["experiments", "variations", "landing_files"],
+        required_resource_keys={"workspace"},
+        check_specs=STAGING_CHECKS,
+    )
+    def stage_landing_zone(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        workspace: Workspace = context.resources.workspace
+        catalog = workspace.catalog()
+        keys = sorted(context.partition_keys)
+        days = (date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
+        report_progress(context, "exposure_events", days)
+        report = stage_days(
+            workspace.landing(catalog), workspace.staging, catalog, days, calendar.first_day
+        )
+        for table in STAGED_TABLES:
+            rows = {"dagster/row_count": report.row_counts.get(table, 0)}
+            yield dg.Output(None, output_name=table, metadata=rows)
+        yield dg.Output(report.waterfall, output_name="exposure_waterfall")
+        yield readability(report.quarantined)
+        yield conservation(report.waterfall, report.matched_rows, report.judged_rows, report.exposure_rows)
+
+    return stage_landing_zone

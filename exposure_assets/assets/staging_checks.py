@@ -1,0 +1,75 @@
+"""Checks of staging: files that could not be read, and rows that have to be accounted for.
+
+They are judged while the days are staged, because nothing else sees every raw row.
+"""
+
+import dagster as dg
+import polars as pl
+
+from exposure_assets.reports.markdown import as_markdown
+
+FILES_ARE_READABLE = "landing_files_are_readable"
+ROWS_ARE_ACCOUNTED_FOR = "every_row_is_in_one_bucket"
+
+STAGING_CHECKS = (
+    dg.AssetCheckSpec(
+        FILES_ARE_READABLE,
+        asset="exposure_events",
+        description="No file of the landing zone is truncated, corrupt or of another schema.",
+    ),
+    dg.AssetCheckSpec(
+        ROWS_ARE_ACCOUNTED_FOR,
+        asset="exposure_waterfall",
+        description="The buckets sum to the rows read, and `accepted` equals the rows of exposure_events.",
+    ),
+)
+
+
+def readability(quarantined: pl.DataFrame) -> dg.AssetCheckResult:
+    """Failed as long as the landing zone holds files that cannot be read.
+
+    Args:
+        quarantined: stream, path and reason of these files.
+    """
+    named = "; ".join(f"{path}: {reason}" for _, path, reason in quarantined.head(3).iter_rows())
+    more = f"; and {quarantined.height - 3} more" if quarantined.height > 3 else ""
+    return dg.AssetCheckResult(
+        check_name=FILES_ARE_READABLE,
+        asset_key="exposure_events",
+        passed=quarantined.is_empty(),
+        metadata={
+            "quarantined_files": quarantined.height,
+            "files": dg.MetadataValue.md(as_markdown(quarantined)),
+        },
+        description=f"{quarantined.height} files are quarantined, none of their rows counts until they are delivered "
+        f"again: {named}{more}"
+        if quarantined.height
+        else "Every file of the landing zone can be read.",
+    )
+
+
+def conservation(
+    waterfall: pl.DataFrame, matched_rows: int, judged_rows: int, exposure_rows: int
+) -> dg.AssetCheckResult:
+    """Failed when a raw row is in no bucket, or when the accepted rows are not those of `exposure_events`.
+
+    Args:
+        waterfall: Obeys `contracts.ExposureWaterfall`; of the days that were staged.
+        matched_rows: Raw rows that an exposure source matched.
+        judged_rows: Raw rows that got a bucket.
+        exposure_rows: Rows written to `exposure_events`.
+    """
+    accepted = int(waterfall.filter(pl.col("bucket") == "accepted")["row_count"].sum())
+    return dg.AssetCheckResult(
+        check_name=ROWS_ARE_ACCOUNTED_FOR,
+        asset_key="exposure_waterfall",
+        passed=matched_rows == judged_rows and accepted == exposure_rows,
+        metadata={
+            "rows_read": matched_rows,
+            "rows_in_a_bucket": judged_rows,
+            "accepted": accepted,
+            "exposure_events": exposure_rows,
+        },
+        description=f"{judged_rows} of {matched_rows} rows read are in a bucket; {accepted} were accepted, "
+        f"exposure_events has {exposure_rows}.",
+    )
