@@ -56,6 +56,13 @@ class Staging:
         found = sorted(date.fromisoformat(f.name.removeprefix("date=")) for f in folder.glob("date=*"))
         return found if days is None else [day for day in found if days[0] <= day <= days[1]]
 
+    def sizes(self, contract: type[TableContract], days: tuple[date, date]) -> dict[date, int]:
+        """Bytes per staged day: what a day weighs, without opening a file."""
+        table = table_name(contract)
+        return {
+            day: sum(file.stat().st_size for file in self._files(table, day)) for day in self.days(contract, days)
+        }
+
     def _day(self, table: str, day: date) -> Path:
         return self.folder / table / f"date={day.isoformat()}"
 

@@ -5,7 +5,7 @@ How exposures are folded stands in the transform of the same name.
 
 import polars as pl
 
-from exposure_assets.assets.table_asset import Batch, day_by_day, table_asset
+from exposure_assets.assets.table_asset import Batch, by_days_of, table_asset
 from exposure_assets.contracts import DedupedExposures, ExposureEvents
 from exposure_assets.transforms.deduped_exposures import dedupe_exposures
 from partitions.mappings import shared_day
@@ -14,7 +14,7 @@ from partitions.mappings import shared_day
 @table_asset(
     DedupedExposures,
     group="exposures",
-    batches=day_by_day,
+    batches=by_days_of(ExposureEvents),
     reads_staged={"exposure_events": shared_day},
 )
 def deduped_exposures(batch: Batch) -> pl.LazyFrame:

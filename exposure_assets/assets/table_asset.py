@@ -22,6 +22,8 @@ from resources.workspace import Workspace
 
 # Rows of input that a batch holds at most; a single experiment may hold more.
 _ROWS_PER_BATCH = 3_000_000
+# Compressed staged bytes that a batch of days holds at most; a single day may hold more.
+_STAGED_BYTES_PER_BATCH = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,25 @@ def table_asset(
     return declare
 
 
-def day_by_day(run: Run) -> Iterator[Batch]:
-    """One batch per day, all experiments: for tables whose days do not depend on each other."""
-    day = pl.date_range(*run.days, eager=True)
-    for each in day:
-        yield run.batch((each, each), run.experiments)
+def by_days_of(contract: type[TableContract]) -> Batches:
+    """Batches of days, weighed by what they take in a staged table: for tables whose days stand alone.
+
+    Every day of a batch is read whole, so all experiments of the run are in it.
+    """
+
+    def batches(run: Run) -> Iterator[Batch]:
+        first = last = None
+        weight = 0
+        for day, size in sorted(run.staging.sizes(contract, run.days).items()):
+            if first is not None and last is not None and weight + size > _STAGED_BYTES_PER_BATCH:
+                yield run.batch((first, last), run.experiments)
+                first, weight = None, 0
+            first, last = first or day, day
+            weight += size
+        if first is not None and last is not None:
+            yield run.batch((first, last), run.experiments)
+
+    return batches
 
 
 def by_rows_of(table: str) -> Batches:
