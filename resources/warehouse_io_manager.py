@@ -1,0 +1,158 @@
+"""Dagster's view of the warehouse: outputs judged by their contract and published at once, inputs handed over unread.
+
+How rows are stored stands in `warehouse`; what they must obey, in `warehouse_contract_breach`.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster_duckdb_polars import DuckDBPolarsIOManager
+from pydantic import Field
+
+from exposure_assets.contracts import WAREHOUSE_TABLES, TableContract, table_name
+from resources.warehouse import Warehouse, Written, slices_of
+from resources.warehouse_contract_breach import ContractBreach, extra_columns, judged
+from resources.warehouse_slices import WHOLE_TABLE, PartitionSlice
+from resources.warehouse_tables import duckdb_type, wanted_columns
+from resources.warehouse_window import WarehouseWindow
+
+__all__ = ["ContractBreach", "UnknownTable", "WarehouseIOManager", "WarehouseWindow"]
+
+# An asset whose first partition also stands for the days before it says so in its metadata.
+OPEN_START = "has_open_start"
+
+Frames = pl.DataFrame | pl.LazyFrame | Iterable[pl.DataFrame] | Callable[[], Iterable[pl.DataFrame]]
+
+
+class UnknownTable(dg.DagsterInvariantViolationError):
+    """An asset uses the warehouse and no contract has its name."""
+
+
+class WarehouseIOManager(DuckDBPolarsIOManager):
+    """Stores assets as the warehouse's tables; an asset's last key part is its table.
+
+    The stock manager's database client and type handler are not used: it deletes and inserts in two transactions,
+    inserts by position, creates tables from whatever frame comes first, and reads ranges of multi-partitions as
+    rectangles. `database` takes whatever `EXPOSURES_WAREHOUSE` does.
+    """
+
+    wait_seconds: float = Field(default=60.0, description="How long to wait for another process before giving up.")
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> dg.IOManager:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The manager that Dagster calls."""
+        return _Tables(Warehouse(self.database, wait_seconds=self.wait_seconds))
+
+
+class _Tables(dg.IOManager):
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    def handle_output(self, context: dg.OutputContext, obj: Frames) -> None:
+        """Publish the output: a frame, or frames one by one; all in one transaction, or nothing.
+
+        Raises:
+            ContractBreach: rows break the contract of the table.
+            RowsOutsidePartition: rows lie outside the run's partitions.
+        """
+        contract = _contract(context)
+        frames = iter(_frames(obj))
+        first = next(frames, None)
+        extra = extra_columns(contract, first) if first is not None else {}
+        written = self._warehouse.replace(
+            contract,
+            (judged(contract, frame) for frame in itertools.chain([first] if first is not None else [], frames)),
+            _slices(context, context.definition_metadata),
+            extra,
+        )
+        _describe(context, contract, written, extra, self._warehouse)
+
+    def load_input(self, context: dg.InputContext) -> WarehouseWindow | pl.LazyFrame | pl.DataFrame:
+        """The upstream partitions: a `WarehouseWindow`, or a frame where the asset's annotation asks for one."""
+        upstream = context.upstream_output
+        window = WarehouseWindow(
+            self._warehouse,
+            _contract(context),
+            tuple(_slices(context, upstream.definition_metadata if upstream is not None else {})),
+        )
+        wanted = context.dagster_type.typing_type
+        if wanted is pl.LazyFrame:
+            return window.scan()
+        if wanted is pl.DataFrame:
+            return window.scan().collect()
+        return window
+
+
+def _contract(context: dg.OutputContext | dg.InputContext) -> type[TableContract]:
+    table = context.asset_key.path[-1]
+    if table not in WAREHOUSE_TABLES:
+        raise UnknownTable(
+            f"asset {context.asset_key.to_user_string()}: found no contract named {table}, expected one of "
+            f"{', '.join(WAREHOUSE_TABLES)}."
+        )
+    return WAREHOUSE_TABLES[table]
+
+
+def _frames(obj: Any) -> Iterator[pl.DataFrame]:
+    frames = obj() if callable(obj) else obj
+    for frame in [frames] if isinstance(frames, pl.DataFrame | pl.LazyFrame) else frames:
+        yield frame.collect() if isinstance(frame, pl.LazyFrame) else frame
+
+
+def _slices(context: dg.OutputContext | dg.InputContext, metadata: Mapping[str, Any] | None) -> list[PartitionSlice]:
+    """The exact partitions: a range of keys of two dimensions is not always a rectangle."""
+    if not context.has_asset_partitions:
+        return list(WHOLE_TABLE)
+    with partition_loading_context(dynamic_partitions_store=_instance(context)):
+        slices = slices_of(context.asset_partition_keys)
+        if not (metadata or {}).get(OPEN_START):
+            return slices
+        first_key = context.asset_partitions_def.get_first_partition_key()
+    opening = slices_of([first_key])[0].first_day if first_key is not None else None
+    return [replace(part, first_day=None) if part.first_day == opening else part for part in slices]
+
+
+def _instance(context: dg.OutputContext | dg.InputContext) -> dg.DagsterInstance:
+    return context.step_context.instance if isinstance(context, dg.OutputContext) else context.instance
+
+
+def _describe(
+    context: dg.OutputContext,
+    contract: type[TableContract],
+    written: Written,
+    extra: Mapping[str, pl.DataType],
+    warehouse: Warehouse,
+) -> None:
+    """Say what was written: rows of the whole output, and of every partition its own."""
+    context.add_output_metadata(
+        {
+            "dagster/row_count": written.row_count,
+            "dagster/table_name": table_name(contract),
+            "dagster/column_schema": _column_schema(contract, extra),
+            "warehouse": str(warehouse),
+        }
+    )
+    if not context.has_asset_partitions:
+        return
+    rows_of_day: dict[str, int] = {}
+    for (day, experiment), rows in written.by_partition.items():
+        key = f"{day}" if experiment is None else f"{day}|{experiment}"
+        rows_of_day[key] = rows_of_day.get(key, 0) + rows
+    for key in context.asset_partition_keys:
+        context.step_context.add_asset_metadata(
+            {"dagster/partition_row_count": rows_of_day.get(key, 0)}, context.asset_key, key
+        )
+
+
+def _column_schema(contract: type[TableContract], extra: Mapping[str, pl.DataType]) -> dg.TableSchema:
+    described = {name: column.description for name, column in contract.to_schema().columns.items()}
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(name, duckdb_type(dtype), described.get(name) or "A metric of the catalog.")
+            for name, dtype in wanted_columns(contract, extra).items()
+        ]
+    )

@@ -1,0 +1,119 @@
+"""Which rows a set of partitions covers: rectangles of days and experiments, as SQL and as Polars expressions.
+
+How partitions depend on each other is Dagster's business; how rows are stored, the warehouse's.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import reduce
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class PartitionSlice:
+    """A rectangle of partitions: the days from first to last, both included, of some experiments.
+
+    Null is no limit: without a first day the slice reaches back to the earliest row, without experiments it
+    covers all of them.
+    """
+
+    first_day: date | None = None
+    last_day: date | None = None
+    experiments: tuple[str, ...] | None = None
+
+    def of(self, experiments: Sequence[str] | None) -> "PartitionSlice | None":
+        """The part that belongs to some experiments; null where nothing is left."""
+        if experiments is None:
+            return self
+        wanted = tuple(experiments)
+        if self.experiments is not None:
+            mine = set(self.experiments)
+            wanted = tuple(experiment for experiment in wanted if experiment in mine)
+        return replace(self, experiments=wanted) if wanted else None
+
+
+WHOLE_TABLE = (PartitionSlice(),)
+
+
+def slices_of(keys: Iterable[str]) -> list[PartitionSlice]:
+    """Partition keys as few rectangles: experiments with the same runs of days stand together.
+
+    The rectangles cover exactly these keys, also where they form no rectangle.
+
+    Args:
+        keys: `2026-01-01|checkout-button` (day and experiment) or `2026-01-01` (day alone).
+    """
+    days_by_experiment: dict[str | None, set[date]] = {}
+    for key in keys:
+        day, separator, experiment = key.partition("|")
+        days_by_experiment.setdefault(experiment if separator else None, set()).add(date.fromisoformat(day))
+    experiments_by_run: dict[tuple[date, date], list[str | None]] = {}
+    for experiment, days in days_by_experiment.items():
+        for run in _runs(sorted(days)):
+            experiments_by_run.setdefault(run, []).append(experiment)
+    slices = []
+    for (first, last), experiments in sorted(experiments_by_run.items()):
+        named = tuple(sorted(experiment for experiment in experiments if experiment is not None))
+        if named:
+            slices.append(PartitionSlice(first, last, named))
+        if None in experiments:
+            slices.append(PartitionSlice(first, last, None))
+    return slices
+
+
+def _runs(days: Sequence[date]) -> Iterable[tuple[date, date]]:
+    first = last = days[0]
+    for day in days[1:]:
+        if day - last > timedelta(days=1):
+            yield first, last
+            first = day
+        last = day
+    yield first, last
+
+
+def as_sql(slices: Iterable[PartitionSlice], columns: Mapping[str, str]) -> str:
+    """The rows of the slices as a SQL condition; `columns` as `TableContract.partition_columns` gives them."""
+    return " OR ".join(f"({_one_as_sql(part, columns)})" for part in slices) or "false"
+
+
+def _one_as_sql(part: PartitionSlice, columns: Mapping[str, str]) -> str:
+    conditions = []
+    if "date" in columns:
+        if part.first_day is not None:
+            conditions.append(f"{quoted(columns['date'])} >= DATE '{part.first_day}'")
+        if part.last_day is not None:
+            conditions.append(f"{quoted(columns['date'])} <= DATE '{part.last_day}'")
+    if "experiment" in columns and part.experiments is not None:
+        experiments = ", ".join(literal(experiment) for experiment in part.experiments)
+        conditions.append(f"{quoted(columns['experiment'])} IN ({experiments})" if experiments else "false")
+    return " AND ".join(conditions) or "true"
+
+
+def as_expression(slices: Iterable[PartitionSlice], columns: Mapping[str, str]) -> pl.Expr:
+    """The rows of the slices as a Polars expression that is never null."""
+    parts = [_one_as_expression(part, columns) for part in slices]
+    return reduce(lambda left, right: left | right, parts, pl.lit(False)).fill_null(False)
+
+
+def _one_as_expression(part: PartitionSlice, columns: Mapping[str, str]) -> pl.Expr:
+    condition = pl.lit(True)
+    if "date" in columns:
+        if part.first_day is not None:
+            condition &= pl.col(columns["date"]) >= pl.lit(part.first_day, pl.Date)
+        if part.last_day is not None:
+            condition &= pl.col(columns["date"]) <= pl.lit(part.last_day, pl.Date)
+    if "experiment" in columns and part.experiments is not None:
+        condition &= pl.col(columns["experiment"]).is_in(pl.Series(part.experiments, dtype=pl.String).implode())
+    return condition
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
