@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from exposure_assets.definitions import calendar_for
 from exposure_assets.simulation import SimulationPlan, simulate
 from exposure_assets_tests.installation import ROOT, Installation, differences
 from exposure_assets_tests.reference import compute_tables, permute_zone, write_nasty_zone
@@ -25,7 +26,8 @@ def simulated(place: Path, days: int = 10, units: int = 200, experiments: int = 
 
 def all_days(installation: Installation) -> list[date]:
     manifest = installation.workspace.landing(installation.workspace.catalog()).refresh()
-    held = {day for stream in manifest.files for day in manifest.days(stream)}
+    starts = calendar_for(installation.workspace).first_day
+    held = {max(day, starts) for stream in manifest.files for day in manifest.days(stream)}
     return [min(held) + timedelta(days=n) for n in range((max(held) - min(held)).days + 1)]
 
 

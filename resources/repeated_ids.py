@@ -3,7 +3,8 @@
 Copies on one day are found when the day is staged; which copy counts is decided by the transforms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 import polars as pl
 
@@ -39,13 +40,14 @@ def ids_on_several_days(zone: LandingZone, manifest: Manifest, stream: str) -> p
     return known.filter(pl.col("key").is_in(list(files)))
 
 
-def _places(new: dict[str, object], old: dict[str, object]) -> pl.DataFrame:
+def _places(new: Mapping[str, Path], old: Mapping[str, Path]) -> pl.DataFrame:
     """All places of the ids of `new` files that stand on several days, in new and old files."""
-    new_rows = _scan(new)
+    keys = pl.Enum([*new, *old])
+    new_rows = _scan(new, keys)
     count = new_rows.select(pl.len()).collect().item()
     shares = -(-count // _ROWS_AT_ONCE) or 1
-    found = [_places_of_share(new_rows, _scan(old) if old else None, share, shares) for share in range(shares)]
-    return pl.concat(found)
+    old_rows = _scan(old, keys) if old else None
+    return pl.concat([_places_of_share(new_rows, old_rows, share, shares) for share in range(shares)])
 
 
 def _places_of_share(
@@ -66,8 +68,6 @@ def _places_of_share(
     return rows.join(several, on="id_hash", how="semi").with_columns(pl.col("key").cast(pl.String)).unique()
 
 
-def _scan(files: dict[str, object]) -> pl.LazyFrame:
-    keys: Sequence[str] = list(files)
-    as_category = pl.Enum(keys)
-    frames = [pl.scan_parquet(str(path), glob=False).with_columns(key=pl.lit(key, as_category)) for key, path in files.items()]
-    return pl.concat(frames)
+def _scan(files: Mapping[str, Path], keys: pl.Enum) -> pl.LazyFrame:
+    scans = [pl.scan_parquet(path, glob=False).with_columns(key=pl.lit(key, keys)) for key, path in files.items()]
+    return pl.concat(scans)

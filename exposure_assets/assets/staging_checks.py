@@ -6,7 +6,8 @@ They are judged while the days are staged, because nothing else sees every raw r
 import dagster as dg
 import polars as pl
 
-from exposure_assets.reports.markdown import as_markdown
+from resources.warehouse_contract_breach import as_markdown
+
 
 FILES_ARE_READABLE = "landing_files_are_readable"
 ROWS_ARE_ACCOUNTED_FOR = "every_row_is_in_one_bucket"

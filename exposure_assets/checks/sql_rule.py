@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import dagster as dg
 import polars as pl
 
-from exposure_assets.reports.markdown import as_markdown
+from resources.warehouse_contract_breach import as_markdown
 from resources.workspace import Workspace
 
 _ROWS_SHOWN = 10
