@@ -23,6 +23,7 @@ from exposure_assets.cli.backfill_summary import Summary
 from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES
 from exposure_assets.definitions import calendar_for
 from exposure_assets_tests.reference import GRAINS, compute_tables, diff_tables
+from resources.day_versions import days_with_rows
 from resources.event_log import dagster_home
 from resources.settings import Settings
 from resources.workspace import Workspace
@@ -71,7 +72,8 @@ class Installation:
         workspace = self.workspace
         catalog = workspace.catalog()
         calendar = calendar_for(workspace)
-        plan = plan_backfill(catalog, calendar, workspace.landing(catalog).refresh(), experiments, first, last)
+        zone = workspace.landing(catalog)
+        plan = plan_backfill(catalog, calendar, days_with_rows(zone, zone.refresh()), experiments, first, last)
         with self.instance() as instance:
             return Backfill(workspace, calendar, instance).run(plan)
 

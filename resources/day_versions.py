@@ -59,3 +59,8 @@ def write_versions(zone: LandingZone, versions: Mapping[date, str]) -> None:
     """Record the versions of the days that are staged and deduped."""
     with replacing(zone.folder / "day_versions.json") as partial:
         partial.write_text(json.dumps({day.isoformat(): version for day, version in sorted(versions.items())}))
+
+
+def days_with_rows(zone: LandingZone, manifest: Manifest) -> set[date]:
+    """The days that hold rows, and those that did when they were last staged: a removed file leaves one to redo."""
+    return {day for stream in manifest.files for day in manifest.days(stream)} | set(read_versions(zone))

@@ -10,6 +10,7 @@ from datetime import date
 import polars as pl
 
 from exposure_assets.contracts import (
+    STAGED_TABLES,
     AssignmentEvents,
     Catalog,
     ExposureEvents,
@@ -137,7 +138,8 @@ def _stage_stream(
     in_question = places.filter(pl.col("id_hash").is_in(suspects.implode()))
     earlier = rows_of_ids_before(zone, manifest, in_question, judge.stream, days[0])
     settled = [pl.Series("event_id", [], dtype=pl.String), *(judge.counting_ids(rows) for rows in earlier)]
-    staged_before = staging.days(ExposureEvents, days) if judge.stream == "events" else []
+    # Days whose files are gone have to lose their staged rows too.
+    staged_before = {day for table in STAGED_TABLES.values() for day in staging.days(table, days)}
     for day in sorted({*manifest.days(judge.stream), *staged_before}):
         if days[0] <= day <= days[1]:
             rows = day_rows(zone, manifest, judge.stream, day)

@@ -68,7 +68,8 @@ class Backfill:
             self._execute(definitions, STAGING_JOB, _range(days[0].isoformat(), days[1].isoformat()), summary)
         reassigned = pl.concat([reassigned, self._assigned_units(requested)]).unique()
         self._dedupe(definitions, plan, catalog, set(staged), summary)
-        write_versions(zone, {**recorded, **{day: versions[day] for day in staged if day in versions}})
+        untouched = {day: version for day, version in recorded.items() if day not in set(staged)}
+        write_versions(zone, {**untouched, **{day: versions[day] for day in staged if day in versions}})
         cohorts = self._cohorts(plan, catalog, reassigned)
         for days in contiguous(cohorts):
             self._compute(definitions, _COHORT_TABLES, days, plan.experiments, summary)

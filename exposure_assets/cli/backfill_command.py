@@ -20,6 +20,7 @@ from exposure_assets.cli.backfill import Backfill
 from exposure_assets.cli.backfill_plan import BackfillPlan, plan_backfill
 from exposure_assets.cli.backfill_summary import failed_checks, show
 from exposure_assets.definitions import calendar_for
+from resources.day_versions import days_with_rows
 from resources.event_log import dagster_home
 from resources.settings import DEFAULT_DAGSTER_HOME, Settings
 from resources.workspace import Workspace
@@ -52,8 +53,9 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
         bar.show("landing_files", "reading new files")
         catalog = workspace.catalog()
         calendar = calendar_for(workspace)
-        manifest = workspace.landing(catalog).refresh()
-        plan = plan_backfill(catalog, calendar, manifest, experiments, first, last)
+        zone = workspace.landing(catalog)
+        days = days_with_rows(zone, zone.refresh())
+        plan = plan_backfill(catalog, calendar, days, experiments, first, last)
         summary = Backfill(workspace, calendar, instance).run(plan)
     console = Console(width=None if sys.stdout.isatty() else 120)
     show(summary, console)

@@ -3,14 +3,13 @@
 What they depend on, and how they are computed, stands in `backfill`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from exposure_assets.contracts import Catalog
 from partitions.calendar import Calendar
 from partitions.mappings import DAYS_OBSERVED_BEFORE_ASSIGNMENT
-from resources.landing import Manifest
 
 _DAYS_BEFORE = timedelta(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT)
 
@@ -47,12 +46,20 @@ class BackfillPlan:
 def plan_backfill(
     catalog: Catalog,
     calendar: Calendar,
-    manifest: Manifest,
+    days: Iterable[date],
     experiments: Sequence[str] = (),
     first: date | None = None,
     last: date | None = None,
 ) -> BackfillPlan:
     """What to compute: by default every day that holds rows, of every experiment.
+
+    Args:
+        catalog: The experiments there are.
+        calendar: The days there are.
+        days: Days that hold rows, or held some when they were last computed.
+        experiments: Only these; all without.
+        first: First day; by default the first that holds rows.
+        last: Last day, included; by default the last that holds rows.
 
     Raises:
         BackfillError: an experiment that the catalog does not know, or days that are none of the calendar's.
@@ -62,18 +69,18 @@ def plan_backfill(
             known = ", ".join(catalog.experiments)
             raise BackfillError(f"--experiment {experiment}: not in the catalog, expected one of {known}.")
     wanted = tuple(sorted(set(experiments) or catalog.experiments))
-    held = sorted({day for stream in manifest.files for day in manifest.days(stream)})
+    held = sorted(set(days))
     if first is None and last is None and not held:
         return BackfillPlan(None, wanted)
     starts, ends = calendar.first_day, calendar.last
     asked = (first or min(held, default=starts), last or max(held, default=ends))
-    days = (max(asked[0], starts), min(asked[1], ends))
-    if asked[0] > asked[1] or days[0] > days[1]:
+    covered = (max(asked[0], starts), min(asked[1], ends))
+    if asked[0] > asked[1] or covered[0] > covered[1]:
         raise BackfillError(
             f"--from {asked[0]} --to {asked[1]}: no such days, expected some of {starts} to {ends}: "
             "from 7 days before the first experiment until today."
         )
-    return BackfillPlan(days, wanted)
+    return BackfillPlan(covered, wanted)
 
 
 def contiguous(days: Sequence[date]) -> Iterator[tuple[date, date]]:

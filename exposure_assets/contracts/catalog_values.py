@@ -3,6 +3,7 @@
 Rules between the values of one file stand with its model in `catalog`.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Vali
 from pydantic_core import PydanticCustomError
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,99}$"
+FURTHER_COLUMN_PATTERN = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
 TEXT_COLUMNS = ("event_id", "event_name", "unit_id", "session_id")
 TIME_COLUMNS = ("occurred_at", "ingested_at")
 
@@ -83,17 +85,18 @@ def _not_blank(text: str) -> str:
 
 
 def _event_field(path: str) -> str:
+    """A column of the contract, a further column of the files, or a path into `properties`."""
     columns = (*TEXT_COLUMNS, *TIME_COLUMNS, "value")
-    if path in columns:
-        return path
     prefix, dot, inside = path.partition(".")
-    if prefix == "properties" and dot and all(inside.split(".")):
+    if path in columns or (prefix == "properties" and dot and all(inside.split("."))):
         return path
-    expected = f"properties.<path> or a column of events ({', '.join(columns)})"
+    meant = get_close_matches(path[:200], (*columns, f"properties.{inside}"), n=1, cutoff=0.8)
+    if re.fullmatch(FURTHER_COLUMN_PATTERN, path) and not meant and path != "properties":
+        return path
+    expected = f"properties.<path> or a column of events ({', '.join(columns)}, or a further one of the files)"
     if prefix == "properties":
         remedy = "name one property, such as properties.experiment"
     else:
-        meant = get_close_matches(path[:200], (*columns, f"properties.{inside}"), n=1, cutoff=0.8)
         remedy = f"did you mean {(*meant, f'properties.{path[:80]}')[0]}?"
     raise refusal(Fault(repr(path[:80]), expected, remedy))
 

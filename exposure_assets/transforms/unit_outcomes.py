@@ -100,7 +100,11 @@ def _aggregate(metric: Metric) -> pl.Expr:
         case "count_distinct_days":
             value = pl.col("event_date").filter(is_ours).n_unique().cast(pl.Int64)
         case aggregation:
-            value = getattr(pl.col(str(metric.field)).filter(is_ours), aggregation)()
+            values = pl.col(str(metric.field)).filter(is_ours).drop_nulls()
+            # One by one: a plain sum adds in blocks, which begin wherever the other units' rows end.
+            total = values.cum_sum().last()
+            sums = {"sum": total, "mean": total / values.len()}
+            value = sums[aggregation] if aggregation in sums else getattr(values, aggregation)()
     return value.alias(metric.id)
 
 

@@ -68,7 +68,6 @@ def test_a_cap_that_cannot_cap_is_refused(tmp_path, aggregation, cap, expected):
 
 
 FIELDS = [
-    ("revenue", "did you mean properties.revenue?"),
     ("valeu", "did you mean value?"),
     ("propertes.price", "did you mean properties.price?"),
     ("properties", "name one property, such as properties.experiment"),
@@ -81,7 +80,7 @@ FIELDS = [
 def test_a_field_is_a_column_of_events_or_a_path_into_properties(tmp_path, field, remedy):
     expected = (
         f"found '{field}', expected properties.<path> or a column of events "
-        f"(event_id, event_name, unit_id, session_id, occurred_at, ingested_at, value); {remedy}"
+        f"(event_id, event_name, unit_id, session_id, occurred_at, ingested_at, value, or a further one of the files); {remedy}"
     )
     assert problems_of_metric(tmp_path / "m", edited(METRIC, ('"value"', f'"{field}"'))) == [
         f"metrics/m.toml: field: {expected}"
