@@ -1,0 +1,1 @@
+"""Benchmarks: our path and its peers on the same simulated data, with equal answers; `python -m benchmarks`."""

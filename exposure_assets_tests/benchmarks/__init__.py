@@ -1,0 +1,1 @@
+"""Tests of the benchmarks: the peers answer what we answer, and a wrong answer does not pass."""
