@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import polars as pl
@@ -74,7 +75,9 @@ class Manifest:
     def files(self) -> dict[str, list[LandingFile]]:
         """The readable files of each stream."""
         found: dict[str, list[LandingFile]] = {name: [] for name in STREAMS}
-        for row in self.frame.filter(pl.col("status") == "ready").sort("stream", "path").iter_rows(named=True):
+        for row in (
+            self.frame.filter(pl.col("status") == "ready").sort("stream", "path").iter_rows(named=True)
+        ):
             found[row["stream"]].append(
                 LandingFile(
                     stream=STREAMS[row["stream"]],
@@ -128,7 +131,8 @@ class LandingZone:
         Raises:
             LandingError: there is no landing zone at the place given.
         """
-        known = {(row["stream"], row["path"]): row for row in self._read_manifest().iter_rows(named=True)}
+        rows_before = filter(self._is_indexed, self._read_manifest().iter_rows(named=True))
+        known = {(row["stream"], row["path"]): row for row in rows_before}
         read_before = {row["key"]: row for row in known.values()}
         rows: list[dict[str, object]] = []
         changed = False
@@ -221,14 +225,20 @@ class LandingZone:
                         yield stream, f"{stream.name}/{folder_name}/{name}", self._described(file)
 
     def _described(self, file: dict[str, object]) -> dict[str, object]:
-        version = next((file[tag] for tag in ("ETag", "etag", "mtime", "LastModified", "created") if tag in file), "")
-        return {"name": file["name"], "size": file["size"], "version": f"{version}:{file['size']}:{file.get('ino', '')}"}
+        version = next(
+            (file[tag] for tag in ("ETag", "etag", "mtime", "LastModified", "created") if tag in file), ""
+        )
+        return {
+            "name": file["name"],
+            "size": file["size"],
+            "version": f"{version}:{file['size']}:{file.get('ino', '')}",
+        }
 
     def _scanned(
         self, stream: Stream, path: str, info: dict[str, object], read_before: dict[object, dict[str, object]]
     ) -> dict[str, object]:
         started = datetime.now(UTC)
-        row: dict[str, object] = dict.fromkeys(MANIFEST_SCHEMA)
+        row: dict[str, Any] = dict.fromkeys(MANIFEST_SCHEMA)
         arrival = _arrival_date(path.rsplit("/", 1)[0])
         checksum, local = self._checksum(str(info["name"]))
         # The format and the further columns decide how the content reads, so they belong to the key of what was read.
@@ -246,7 +256,7 @@ class LandingZone:
             "other_dates": [],
             "broken_count": 0,
         }
-        if arrival is not None and (same := read_before.get(key)):
+        if arrival is not None and (same := read_before.get(key)) and same["arrival_date"] is not None:
             return {name: row[name] if name in _ABOUT_THE_FILE else same[name] for name in MANIFEST_SCHEMA}
         try:
             if arrival is None:
@@ -281,13 +291,25 @@ class LandingZone:
                 self._filesystem.get_file(name, str(partial))
         return digest.hexdigest(), copy
 
+    def _is_indexed(self, row: dict[str, Any]) -> bool:
+        """Whether what was derived from a file is still there; it is not after an upgrade of Polars."""
+        index = FileIndex(self._folder, row["key"], None, STREAMS[row["stream"]], self.further_columns)
+        needed = [index.ids]
+        needed += [index.parts] if row["other_dates"] or row["broken_count"] else []
+        needed += [] if row["path"].endswith(".parquet") else [index.converted]
+        return row["status"] != "ready" or all(path.exists() for path in needed)
+
     def _read_manifest(self) -> pl.DataFrame:
         path = self._folder / "manifest.parquet"
         if not path.exists():
             return pl.DataFrame(schema=MANIFEST_SCHEMA)
         manifest = pl.read_parquet(path)
         # A manifest of another version of this module is no longer a cache of anything.
-        return manifest if manifest.schema == pl.Schema(MANIFEST_SCHEMA) else pl.DataFrame(schema=MANIFEST_SCHEMA)
+        return (
+            manifest
+            if manifest.schema == pl.Schema(MANIFEST_SCHEMA)
+            else pl.DataFrame(schema=MANIFEST_SCHEMA)
+        )
 
     def _write_manifest(self, rows: Sequence[dict[str, object]]) -> None:
         with replacing(self._folder / "manifest.parquet") as partial:

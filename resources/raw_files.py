@@ -9,6 +9,8 @@ import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC as UTC_ZONE
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -19,8 +21,11 @@ import pyarrow.parquet
 from resources.atomic import replacing
 
 UTC = pl.Datetime("us", "UTC")
+_FIRST_INSTANT, _LAST_INSTANT = (end.replace(tzinfo=UTC_ZONE) for end in (datetime.min, datetime.max))
 # What reading damaged content raises. A full disk or a missing file is our trouble and no fault of the file.
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+# Arrow reads in blocks and refuses a row that is longer than two of them.
+_LONGEST_CSV_ROW = 1 << 24
 FORMATS = (".parquet", ".jsonl", ".csv", ".jsonl.gz", ".csv.gz")
 
 
@@ -105,9 +110,9 @@ def _typed(name: str, found: pl.DataType | None, wanted: pl.DataType) -> pl.Expr
     if isinstance(found, pl.Datetime) and wanted == UTC:
         zoned = column.dt.convert_time_zone("UTC") if found.time_zone else column.dt.replace_time_zone("UTC")
         # A cast from ns rounds towards zero; the contract truncates, also before 1970.
-        return (zoned.dt.truncate("1us") if found.time_unit == "ns" else zoned).cast(wanted)
+        return _on_the_calendar((zoned.dt.truncate("1us") if found.time_unit == "ns" else zoned).cast(wanted))
     if found == pl.Date and wanted == UTC:
-        return column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        return _on_the_calendar(column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
     if wanted == pl.String and isinstance(found, pl.String | pl.Categorical | pl.Enum):
         return column.cast(pl.String)
     if wanted == pl.Float64 and found.is_numeric():
@@ -117,13 +122,20 @@ def _typed(name: str, found: pl.DataType | None, wanted: pl.DataType) -> pl.Expr
     raise UnreadableFile(f"column {name} has type {found}, expected {_words(wanted, name)}")
 
 
+def _on_the_calendar(instant: pl.Expr) -> pl.Expr:
+    """Null outside the years 1 to 9999: no day of ours is there, such an instant is as good as unreadable."""
+    return pl.when(instant.is_between(_FIRST_INSTANT, _LAST_INSTANT)).then(instant)
+
+
 def _words(dtype: pl.DataType, name: str) -> str:
     if name == "properties":
         return "JSON text or a struct"
     return {pl.String: "text", pl.Float64: "a number"}.get(dtype.base_type(), "a timestamp")
 
 
-def convert_text(path: Path, name: str, stream: Stream, further_columns: tuple[str, ...], target: Path) -> None:
+def convert_text(
+    path: Path, name: str, stream: Stream, further_columns: tuple[str, ...], target: Path
+) -> None:
     """Read a JSONL or CSV file (also gzip) with declared types and write its rows as Parquet to `target`.
 
     Text is parsed once: every later read is of the Parquet.
@@ -142,7 +154,7 @@ def convert_text(path: Path, name: str, stream: Stream, further_columns: tuple[s
             with replacing(target) as converted:
                 rows = lines.select(*typed, *further_columns)
                 rows.sink_parquet(converted, compression="zstd", compression_level=1)
-        except (*UNREADABLE, pa.ArrowInvalid) as error:
+        except (*UNREADABLE, pa.ArrowInvalid, UnicodeDecodeError) as error:
             raise UnreadableFile(f"unreadable line ({first_line(error)})") from error
 
 
@@ -176,7 +188,9 @@ def _contains(path: Path, needle: bytes) -> bool:
 def _check_columns(stream: Stream, found: Sequence[str]) -> None:
     missing = [name for name in stream.required if name not in found]
     if missing:
-        raise UnreadableFile(f"required column missing: {', '.join(missing)}; it has {', '.join(found) or 'none'}")
+        raise UnreadableFile(
+            f"required column missing: {', '.join(missing)}; it has {', '.join(found) or 'none'}"
+        )
 
 
 def _parse_csv(plain: Path, stream: Stream, further_columns: tuple[str, ...]) -> pl.LazyFrame:
@@ -185,7 +199,8 @@ def _parse_csv(plain: Path, stream: Stream, further_columns: tuple[str, ...]) ->
     if sum(chunk.count(b'"') for chunk in _chunks(plain)) % 2:
         raise UnreadableFile("a quoted field is never closed: the file is truncated")
     parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
-    with pyarrow.csv.open_csv(plain, parse_options=parsing) as opened:
+    reading = pyarrow.csv.ReadOptions(block_size=_LONGEST_CSV_ROW)
+    with pyarrow.csv.open_csv(plain, reading, parsing) as opened:
         header = opened.schema.names
     _check_columns(stream, header)
     if len(set(header)) < len(header):
@@ -198,12 +213,16 @@ def _parse_csv(plain: Path, stream: Stream, further_columns: tuple[str, ...]) ->
         quoted_strings_can_be_null=False,
     )
     rows = plain.with_name("rows.parquet")
-    with pyarrow.csv.open_csv(plain, parse_options=parsing, convert_options=converting) as reader:
-        with pyarrow.parquet.ParquetWriter(rows, reader.schema, compression="lz4") as writer:
-            for batch in reader:
-                writer.write_batch(batch)
+    with (
+        pyarrow.csv.open_csv(plain, reading, parsing, converting) as reader,
+        pyarrow.parquet.ParquetWriter(rows, reader.schema, compression="lz4") as writer,
+    ):
+        for batch in reader:
+            writer.write_batch(batch)
     absent = [name for name in (*stream.columns, *further_columns) if name not in header]
-    return pl.scan_parquet(rows, glob=False).with_columns(pl.lit(None, pl.String).alias(name) for name in absent)
+    return pl.scan_parquet(rows, glob=False).with_columns(
+        pl.lit(None, pl.String).alias(name) for name in absent
+    )
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -225,9 +244,9 @@ def parsed_instant(text: pl.Expr) -> pl.Expr:
     Date or date and time, `T` or a space between, an optional fraction, an optional offset; none means UTC.
     """
     parts = text.str.strip_chars().str.extract_groups(
-        r"^(?P<day>\d{4}-\d{2}-\d{2})"
-        r"(?:[Tt ](?P<minute>\d{2}:\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d+))?)?"
-        r"\s*(?P<zone>[Zz]|[+-]\d{2}(?::?\d{2})?)?)?$"
+        r"^(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+        r"(?:[Tt ](?P<minute>[0-9]{2}:[0-9]{2})(?::(?P<second>[0-5][0-9])(?:[.,](?P<fraction>[0-9]+))?)?"
+        r"\s*(?P<zone>[Zz]|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?)?$"
     )
 
     def part(name: str, default: str) -> pl.Expr:
@@ -242,7 +261,7 @@ def parsed_instant(text: pl.Expr) -> pl.Expr:
     minutes = zone.str.slice(3, 2).cast(pl.Int64, strict=False).fill_null(0)
     sign = pl.when(zone.str.starts_with("-")).then(-1).otherwise(1)
     ahead_of_utc = pl.duration(minutes=sign * (hours * 60 + minutes), time_unit="us")
-    return wall + pl.duration(microseconds=microseconds, time_unit="us") - ahead_of_utc
+    return _on_the_calendar(wall + pl.duration(microseconds=microseconds, time_unit="us") - ahead_of_utc)
 
 
 def first_line(error: BaseException) -> str:

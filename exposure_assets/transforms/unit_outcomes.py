@@ -64,7 +64,9 @@ def _anchored(validation: pl.LazyFrame, experiments: Mapping[str, Experiment]) -
             anchor=pl.when(at_exposure).then(pl.lit("first_exposure")).otherwise(pl.lit("assignment")),
             anchor_at=pl.when(at_exposure).then(pl.col("first_exposure_at")).otherwise(pl.col("assigned_at")),
         )
-        .with_columns(window_end_at=pl.col("anchor_at") + pl.duration(microseconds=pl.col("window_microseconds")))
+        .with_columns(
+            window_end_at=pl.col("anchor_at") + pl.duration(microseconds=pl.col("window_microseconds"))
+        )
         .select(columns_of(UnitOutcomes).keys())
     )
 
@@ -82,8 +84,12 @@ def _aggregates(
     in_window = (
         metric_events.filter(pl.col("event_name").is_in(sorted({metric.event for metric in used})))
         .select("event_id", "event_name", "unit_id", "occurred_at", "event_date", *fields)
-        .join(anchored.lazy().select(_ROW, "unit_id", "anchor_at", "window_end_at"), on="unit_id", how="inner")
-        .filter((pl.col("occurred_at") >= pl.col("anchor_at")) & (pl.col("occurred_at") < pl.col("window_end_at")))
+        .join(
+            anchored.lazy().select(_ROW, "unit_id", "anchor_at", "window_end_at"), on="unit_id", how="inner"
+        )
+        .filter(
+            (pl.col("occurred_at") >= pl.col("anchor_at")) & (pl.col("occurred_at") < pl.col("window_end_at"))
+        )
         .drop("unit_id", "anchor_at", "window_end_at")
         .sort(_ROW, "occurred_at", "event_id")
     )
