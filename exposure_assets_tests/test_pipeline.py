@@ -57,7 +57,9 @@ def test_files_split_shuffled_repeated_and_moved_give_the_same_tables(tmp_path: 
     installation.backfill()
     expected = compute_tables(tmp_path / "zone" / "landing", tmp_path / "zone" / "catalog")
     different = set(differences(expected, installation.tables()))
-    assert different <= {"exposure_waterfall", "rejected_events"}, "copies and their files are all that may differ"
+    assert different <= {"exposure_waterfall", "rejected_events"}, (
+        "copies and their files are all that may differ"
+    )
 
 
 def test_days_materialised_one_by_one_in_any_order_give_the_tables_of_one_run(tmp_path: Path):
@@ -95,14 +97,16 @@ def test_running_a_backfill_again_changes_nothing(tmp_path: Path):
 
 def test_one_experiment_after_the_other_gives_the_tables_of_both_at_once(tmp_path: Path):
     installation = Installation(simulated(tmp_path / "zone", experiments=3), tmp_path / "place")
-    for experiment in reversed(sorted(installation.workspace.catalog().experiments)):
+    for experiment in sorted(installation.workspace.catalog().experiments, reverse=True):
         installation.backfill(experiments=[experiment])
     assert installation.differences() == {}
 
 
 def test_a_ducklake_holds_the_same_tables(tmp_path: Path):
     zone = simulated(tmp_path / "zone", days=6, seed=3)
-    installation = Installation(zone, tmp_path / "place", f"ducklake:sqlite:{tmp_path / 'place' / 'lake.sqlite'}")
+    installation = Installation(
+        zone, tmp_path / "place", f"ducklake:sqlite:{tmp_path / 'place' / 'lake.sqlite'}"
+    )
     installation.backfill()
     assert installation.differences() == {}
 
@@ -121,7 +125,9 @@ def test_a_metric_that_is_added_fills_its_column_and_keeps_the_others(tmp_path: 
     zone = simulated(tmp_path / "zone", days=4, seed=5)
     installation = Installation(zone, tmp_path / "place")
     installation.backfill()
-    (zone / "catalog" / "metrics" / "any_view.toml").write_text('event = "page_view"\naggregation = "converted"\n')
+    (zone / "catalog" / "metrics" / "any_view.toml").write_text(
+        'event = "page_view"\naggregation = "converted"\n'
+    )
     experiment = sorted((zone / "catalog" / "experiments").glob("*.toml"))[0]
     text = experiment.read_text()
     assert "metrics = [" in text

@@ -11,7 +11,10 @@ from resources.workspace import Workspace
 
 
 @dg.asset(
-    group_name="catalog", kinds={"toml", "duckdb"}, io_manager_key="warehouse_io_manager", required_resource_keys={"workspace"}
+    group_name="catalog",
+    kinds={"toml", "duckdb"},
+    io_manager_key="warehouse_io_manager",
+    required_resource_keys={"workspace"},
 )
 def experiments(context: dg.AssetExecutionContext) -> pl.DataFrame:
     """The experiments of the catalog, with the rules their exposures and outcomes are judged by."""
@@ -39,7 +42,10 @@ def experiments(context: dg.AssetExecutionContext) -> pl.DataFrame:
 
 
 @dg.asset(
-    group_name="catalog", kinds={"toml", "duckdb"}, io_manager_key="warehouse_io_manager", required_resource_keys={"workspace"}
+    group_name="catalog",
+    kinds={"toml", "duckdb"},
+    io_manager_key="warehouse_io_manager",
+    required_resource_keys={"workspace"},
 )
 def variations(context: dg.AssetExecutionContext) -> pl.DataFrame:
     """The variations of every experiment, with their declared allocations."""

@@ -20,7 +20,10 @@ from partitions.mappings import same_partition
     reads_whole=[Assignments],
 )
 def daily_quality(
-    batch: Batch, exposure_validation: pl.LazyFrame, deduped_exposures: pl.LazyFrame, assignments: pl.LazyFrame
+    batch: Batch,
+    exposure_validation: pl.LazyFrame,
+    deduped_exposures: pl.LazyFrame,
+    assignments: pl.LazyFrame,
 ) -> pl.LazyFrame:
     """How many units of a cohort were exposed, in time and to what: counts, rates and delays per variation."""
     until = last_assignment_day_that_counts(batch.days[1])

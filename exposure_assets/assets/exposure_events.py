@@ -52,9 +52,7 @@ def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
         keys = sorted(context.partition_keys)
         days = (date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
         report_progress(context, "exposure_events", days)
-        report = stage_days(
-            workspace.landing(catalog), workspace.staging, catalog, days, calendar.first_day
-        )
+        report = stage_days(workspace.landing(catalog), workspace.staging, catalog, days, calendar.first_day)
         for table in STAGED_TABLES:
             rows = {"dagster/row_count": report.row_counts.get(table, 0)}
             yield dg.Output(None, output_name=table, metadata=rows)

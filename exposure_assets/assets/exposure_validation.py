@@ -17,7 +17,9 @@ from partitions.mappings import observed_days, same_partition
     batches=by_rows_of("deduped_exposures"),
     reads={"assignments": same_partition, "deduped_exposures": observed_days},
 )
-def exposure_validation(batch: Batch, assignments: pl.LazyFrame, deduped_exposures: pl.LazyFrame) -> pl.LazyFrame:
+def exposure_validation(
+    batch: Batch, assignments: pl.LazyFrame, deduped_exposures: pl.LazyFrame
+) -> pl.LazyFrame:
     """One verdict per assignment: was the unit exposed, in time, to its own variation?"""
     rules = {experiment.id: experiment.exposure for experiment in batch.experiments.values()}
     return validate_exposures(assignments, deduped_exposures, rules)

@@ -8,7 +8,6 @@ import polars as pl
 
 from resources.warehouse_contract_breach import as_markdown
 
-
 FILES_ARE_READABLE = "landing_files_are_readable"
 ROWS_ARE_ACCOUNTED_FOR = "every_row_is_in_one_bucket"
 

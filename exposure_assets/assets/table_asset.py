@@ -103,7 +103,10 @@ class TableAsset:
         return dg.asset(
             name=name,
             description=self.compute.__doc__,
-            ins={name: dg.AssetIn(partition_mapping=mapping(horizon_days)) for name, mapping in self.reads.items()},
+            ins={
+                name: dg.AssetIn(partition_mapping=mapping(horizon_days))
+                for name, mapping in self.reads.items()
+            },
             deps=[
                 dg.AssetDep(name, partition_mapping=mapping(horizon_days))
                 for name, mapping in {**self.reads_staged, **self._whole_tables()}.items()

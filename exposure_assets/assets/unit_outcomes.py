@@ -24,10 +24,15 @@ from partitions.mappings import everything, same_partition
 )
 def unit_outcomes(batch: Batch, exposure_validation: pl.LazyFrame) -> pl.LazyFrame:
     """What every assigned unit did inside its outcome window, one column per metric of the catalog."""
-    reach = max((e.exposure.observe_days + e.outcomes.window_days for e in batch.experiments.values()), default=0)
+    reach = max(
+        (e.exposure.observe_days + e.outcomes.window_days for e in batch.experiments.values()), default=0
+    )
     events = batch.staging.scan(
         MetricEvents,
-        (batch.days[0] - timedelta(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT), batch.days[1] + timedelta(days=reach + 1)),
+        (
+            batch.days[0] - timedelta(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT),
+            batch.days[1] + timedelta(days=reach + 1),
+        ),
         dict.fromkeys(metric_fields(batch.catalog.metrics), pl.Float64()),
     )
     return aggregate_outcomes(exposure_validation, events, batch.experiments, batch.catalog.metrics)

@@ -55,7 +55,10 @@ def verdict(offenders: pl.DataFrame, promise: str) -> dg.AssetCheckResult:
         passed=offenders.is_empty(),
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{offenders.height} rows break the rule: {promise}" if offenders.height else promise,
-        metadata={"offending_rows": offenders.height, "first_offenders": dg.MetadataValue.md(as_markdown(shown))},
+        metadata={
+            "offending_rows": offenders.height,
+            "first_offenders": dg.MetadataValue.md(as_markdown(shown)),
+        },
     )
 
 

@@ -5,8 +5,8 @@ What a command does stands in the module it calls.
 
 import os
 import sys
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
 app = typer.Typer(
     name="exposure-assets",
@@ -23,7 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-catalog_app = typer.Typer(help="The catalog of experiments, metrics and exposure sources.", no_args_is_help=True)
+catalog_app = typer.Typer(
+    help="The catalog of experiments, metrics and exposure sources.", no_args_is_help=True
+)
 app.add_typer(catalog_app, name="catalog")
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY")]
@@ -91,7 +94,8 @@ def backfill(
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="First UTC day.")
     ] = None,
     to: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last UTC day, included.")
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last UTC day, included."),
     ] = None,
 ) -> None:
     """Bring tables up to date: by default every day that holds rows, of every experiment.
@@ -115,7 +119,9 @@ def _day(instant: datetime | None) -> date | None:
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT over the tables of the contract.")],
     format: Annotated[Format, typer.Option(help="How rows are shown.")] = Format.TABLE,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")
+    ] = None,
 ) -> None:
     """Read the warehouse: one SELECT, read-only, without access to files or the network."""
     from resources.query import run_query, write_result
@@ -132,23 +138,34 @@ def simulate(
     days: Annotated[int, typer.Option(min=1, help="Days of events.")],
     units: Annotated[int, typer.Option(min=1, help="Units in the population.")],
     experiments: Annotated[int, typer.Option(min=1, help="Experiments, overlapping in time and units.")],
-    output: Annotated[Path, typer.Option(metavar="DIR", help="Where landing/, catalog/ and truth/ are written.")],
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where landing/, catalog/ and truth/ are written.")
+    ],
     seed: Annotated[int, typer.Option(help="The same seed writes the same rows.")] = 0,
-    events: Annotated[int | None, typer.Option(min=1, help="About how many event rows; default: by units.")] = None,
-    mixed: Annotated[bool, typer.Option("--mixed", help="Parquet, JSONL and CSV instead of Parquet alone.")] = False,
+    events: Annotated[
+        int | None, typer.Option(min=1, help="About how many event rows; default: by units.")
+    ] = None,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Parquet, JSONL and CSV instead of Parquet alone.")
+    ] = False,
 ) -> None:
     """Write realistic event streams with planted faults, and the truth beside them."""
-    from exposure_assets.simulation import SimulationError, SimulationPlan, simulate as write_simulation
+    from exposure_assets.simulation import OutputExistsError, PlanError, SimulationPlan
+    from exposure_assets.simulation import simulate as write_simulation
 
-    plan = SimulationPlan(
-        days=days, units=units, experiments=experiments, seed=seed, events=events, formats="mixed" if mixed else "parquet"
-    )
+    formats = "mixed" if mixed else "parquet"
     try:
-        summary = write_simulation(plan, output)
-    except SimulationError as error:
+        plan = SimulationPlan(days, units, experiments, seed, events=events, formats=formats)
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("simulating", total=days)
+            summary = write_simulation(plan, output, lambda done: progress.update(task, completed=done))
+    except (PlanError, OutputExistsError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
-    Console(file=sys.stderr).print(summary)
+    print(
+        f"{summary.event_rows:,} events and {summary.assignment_rows:,} assignments in {summary.files} files under "
+        f"{output / 'landing'}, the catalog in {output / 'catalog'}, the truth in {output / 'truth'}"
+    )
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from exposure_assets.contracts import AssignmentEvents, Assignments, Catalog, De
 from exposure_assets.definitions import CATALOG_JOB, STAGING_JOB, TABLES_JOB, build_definitions
 from partitions.calendar import EXPERIMENTS, Calendar, partition_key
 from resources.day_versions import day_versions, read_versions, write_versions
-from resources.landing import LandingZone, Manifest
+from resources.landing import Manifest
 from resources.workspace import Workspace
 
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -91,12 +91,21 @@ class Backfill:
         return self.calendar.first_day <= day <= self.calendar.last
 
     def _dedupe(
-        self, definitions: dg.Definitions, plan: BackfillPlan, catalog: Catalog, staged: set[date], summary: Summary
+        self,
+        definitions: dg.Definitions,
+        plan: BackfillPlan,
+        catalog: Catalog,
+        staged: set[date],
+        summary: Summary,
     ) -> None:
         """Fold the exposures of all days that were staged now, and of the window's days that never were folded."""
         done = self._materialized_days(_DEDUPED)
         first, last = plan.window(_reach(catalog))
-        on_disk = [day for day in self.workspace.staging.days(ExposureEvents, (first, last)) if self._has_partition(day)]
+        on_disk = [
+            day
+            for day in self.workspace.staging.days(ExposureEvents, (first, last))
+            if self._has_partition(day)
+        ]
         wanted = set(plan.experiments)
         for experiments in self._groups(catalog.experiments):
             days = {
@@ -127,7 +136,9 @@ class Backfill:
             rows = self.workspace.warehouse.scan(
                 contract, experiments=list(experiments), columns=["experiment_id", "unit_id", column]
             )
-            found = rows.join(units.lazy(), on=["experiment_id", "unit_id"], how="semi").select(pl.col(column).unique())
+            found = rows.join(units.lazy(), on=["experiment_id", "unit_id"], how="semi").select(
+                pl.col(column).unique()
+            )
             days |= set(found.collect()[column])
         return days
 

@@ -46,7 +46,9 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
     """
     started = time.monotonic()
     workspace = Workspace(Settings.from_environment())
-    os.environ["DAGSTER_HOME"] = str(dagster_home(Path(os.environ.get("DAGSTER_HOME") or DEFAULT_DAGSTER_HOME)))
+    os.environ["DAGSTER_HOME"] = str(
+        dagster_home(Path(os.environ.get("DAGSTER_HOME") or DEFAULT_DAGSTER_HOME))
+    )
     logging.getLogger("dagster").setLevel(logging.ERROR)
     errors = Console(stderr=True)
     with dg.DagsterInstance.get() as instance, _Bar(errors) as bar, listening(bar.show):
@@ -59,7 +61,9 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
         summary = Backfill(workspace, calendar, instance).run(plan)
     console = Console(width=None if sys.stdout.isatty() else 120)
     show(summary, console)
-    console.print(f"{_said(plan)} in {time.monotonic() - started:.1f} s, warehouse {workspace.settings.warehouse}")
+    console.print(
+        f"{_said(plan)} in {time.monotonic() - started:.1f} s, warehouse {workspace.settings.warehouse}"
+    )
     failed = failed_checks(summary)
     for check in failed:
         errors.print(f"check failed: {check}", markup=False, highlight=False)

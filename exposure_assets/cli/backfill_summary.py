@@ -60,6 +60,8 @@ def show(summary: Summary, console: Console) -> None:
     for column in table.columns[1:3]:
         column.justify = "right"
     for name, one in summary.items():
-        checks = f"{one.passed_checks} passed" + (f", {len(one.failed_checks)} failed" if one.failed_checks else "")
+        checks = f"{one.passed_checks} passed" + (
+            f", {len(one.failed_checks)} failed" if one.failed_checks else ""
+        )
         table.add_row(name, f"{one.rows:,}", f"{one.seconds:.1f}", checks)
     console.print(table)

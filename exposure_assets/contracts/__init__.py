@@ -44,7 +44,8 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
-    table_name(contract): contract for contract in (ExposureEvents, MetricEvents, AssignmentEvents, RejectedEvents)
+    table_name(contract): contract
+    for contract in (ExposureEvents, MetricEvents, AssignmentEvents, RejectedEvents)
 }
 
 __all__ = [

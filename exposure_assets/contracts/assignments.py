@@ -14,7 +14,9 @@ class AssignmentEvents(TableContract):
     """Accepted assignment rows, each delivered row once, staged by the UTC day of `assigned_at`."""
 
     experiment_id: pl.String = pa.Field(description="The experiment.")
-    event_id: pl.String = pa.Field(nullable=True, description="Id of the assignment row; null where none was sent.")
+    event_id: pl.String = pa.Field(
+        nullable=True, description="Id of the assignment row; null where none was sent."
+    )
     unit_id: pl.String = pa.Field(description="What was randomised.")
     variation_id: pl.String = pa.Field(description="The variation decided on.")
     assigned_at: UtcInstant = pa.Field(description="When the decision fell.")
@@ -36,7 +38,9 @@ class Assignments(TableContract):
     variation_id: pl.String = pa.Field(description="Variation of the unit's earliest assignment.")
     assigned_at: UtcInstant = pa.Field(description="When the unit was first assigned.")
     assignment_date: pl.Date = pa.Field(description="The cohort: UTC day of `assigned_at`.")
-    assignment_count: pl.Int64 = pa.Field(ge=1, description="Accepted assignment rows of the unit, over all days.")
+    assignment_count: pl.Int64 = pa.Field(
+        ge=1, description="Accepted assignment rows of the unit, over all days."
+    )
     variation_count: pl.Int64 = pa.Field(ge=1, description="Distinct variations the unit was assigned to.")
     is_conflicting: pl.Boolean = pa.Field(description="The unit was assigned to more than one variation.")
 

@@ -93,7 +93,9 @@ def _event_field(path: str) -> str:
     meant = get_close_matches(path[:200], (*columns, f"properties.{inside}"), n=1, cutoff=0.8)
     if re.fullmatch(FURTHER_COLUMN_PATTERN, path) and not meant and path != "properties":
         return path
-    expected = f"properties.<path> or a column of events ({', '.join(columns)}, or a further one of the files)"
+    expected = (
+        f"properties.<path> or a column of events ({', '.join(columns)}, or a further one of the files)"
+    )
     if prefix == "properties":
         remedy = "name one property, such as properties.experiment"
     else:

@@ -3,6 +3,8 @@
 How they are counted stands in `transforms.daily_quality`.
 """
 
+from typing import Any
+
 import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
@@ -12,15 +14,15 @@ from exposure_assets.contracts.base import TableContract, holds
 ALL_VARIATIONS = "*"
 
 
-def _count(description: str) -> int:
+def _count(description: str) -> Any:
     return pa.Field(ge=0, description=description)
 
 
-def _rate(description: str) -> float:
+def _rate(description: str) -> Any:
     return pa.Field(ge=0.0, le=1.0, nullable=True, description=f"{description} Null without assigned units.")
 
 
-def _delay(description: str) -> float:
+def _delay(description: str) -> Any:
     return pa.Field(nullable=True, description=f"{description} Null without a first exposure.")
 
 
@@ -49,7 +51,9 @@ class DailyQuality(TableContract):
     p50_exposure_delay_seconds: pl.Float64 = _delay("Median delay, linear interpolation.")
     p95_exposure_delay_seconds: pl.Float64 = _delay("95th percentile of the delay, linear interpolation.")
     unassigned_exposed_units: pl.Int64 = pa.Field(
-        ge=0, nullable=True, description="Units exposed on this day and not assigned until 7 days later; only in `*`."
+        ge=0,
+        nullable=True,
+        description="Units exposed on this day and not assigned until 7 days later; only in `*`.",
     )
     exposure_health: pl.String = pa.Field(
         isin=["critical", "warning", "ok"],

@@ -30,7 +30,8 @@ class DedupedExposures(TableContract):
         nullable=True, description="The other instants of exposure, ascending; null where there is none."
     )
     later_event_ids: StringList = pa.Field(
-        nullable=True, description="For each of these instants the smallest event id; null where there is none."
+        nullable=True,
+        description="For each of these instants the smallest event id; null where there is none.",
     )
 
     class Config:

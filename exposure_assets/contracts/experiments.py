@@ -21,11 +21,17 @@ class Experiments(TableContract):
         nullable=True, description="First instant at which assignments are no longer accepted; null: no end."
     )
     exposure_source: pl.String = pa.Field(description="Exposure source of the catalog.")
-    grace_minutes: pl.Int64 = pa.Field(ge=0, description="How long before its assignment an exposure still counts.")
+    grace_minutes: pl.Int64 = pa.Field(
+        ge=0, description="How long before its assignment an exposure still counts."
+    )
     max_days_after_assignment: pl.Int64 = pa.Field(ge=0, description="Latest valid first exposure, in days.")
     observe_days: pl.Int64 = pa.Field(ge=0, description="Observation window, in days.")
-    crossover_policy: pl.String = pa.Field(isin=["exclude", "first_seen"], description="What a crossover means.")
-    anchor: pl.String = pa.Field(isin=["first_exposure", "assignment"], description="Where outcome windows start.")
+    crossover_policy: pl.String = pa.Field(
+        isin=["exclude", "first_seen"], description="What a crossover means."
+    )
+    anchor: pl.String = pa.Field(
+        isin=["first_exposure", "assignment"], description="Where outcome windows start."
+    )
     outcome_window_days: pl.Int64 = pa.Field(ge=0, description="Length of the outcome window, in days.")
     metrics: StringList = pa.Field(description="Metrics the experiment lists.")
 

@@ -30,7 +30,9 @@ class ExposureEvents(TableContract):
     variation_id: pl.String = pa.Field(description="The variation that the unit met.")
     occurred_at: UtcInstant = pa.Field(description="When the exposure happened.")
     exposure_date: pl.Date = pa.Field(description="UTC day of `occurred_at`.")
-    session_id: pl.String = pa.Field(nullable=True, description="Session of the event; null where none was sent.")
+    session_id: pl.String = pa.Field(
+        nullable=True, description="Session of the event; null where none was sent."
+    )
 
     class Config:
         name = "exposure_events"
@@ -85,7 +87,9 @@ class RejectedEvents(TableContract):
     experiment_id: pl.String = pa.Field(nullable=True, description="The experiment that the row names.")
     unit_id: pl.String = pa.Field(nullable=True, description="As delivered.")
     variation_id: pl.String = pa.Field(nullable=True, description="The variation that the row names.")
-    occurred_at: UtcInstant = pa.Field(nullable=True, description="`occurred_at` or `assigned_at`; null: unreadable.")
+    occurred_at: UtcInstant = pa.Field(
+        nullable=True, description="`occurred_at` or `assigned_at`; null: unreadable."
+    )
     row: pl.String = pa.Field(description="Every field of the raw row, as JSON.")
 
     class Config:
@@ -99,7 +103,9 @@ class RejectedEvents(TableContract):
 class ExposureWaterfall(TableContract):
     """Where the raw rows of the exposure sources went: rows per experiment, day and bucket."""
 
-    experiment_id: pl.String = pa.Field(nullable=True, description="The experiment; null where none of ours is named.")
+    experiment_id: pl.String = pa.Field(
+        nullable=True, description="The experiment; null where none of ours is named."
+    )
     exposure_date: pl.Date = pa.Field(description="UTC day of the event; the arrival day where it has none.")
     bucket: pl.String = pa.Field(isin=list(BUCKETS), description="What became of the rows.")
     row_count: pl.Int64 = pa.Field(ge=1, description="Raw rows.")

@@ -29,7 +29,9 @@ class ExposureValidation(TableContract):
     assignment_date: pl.Date = pa.Field(description="The cohort: UTC day of `assigned_at`.")
     first_exposure_any_at: UtcInstant = pa.Field(nullable=True, description="Earliest exposure; null: none.")
     first_exposure_any_variation_id: pl.String = pa.Field(nullable=True, description="Its variation.")
-    first_exposure_any_event_id: pl.String = pa.Field(nullable=True, description="Its event; ties: smallest id.")
+    first_exposure_any_event_id: pl.String = pa.Field(
+        nullable=True, description="Its event; ties: smallest id."
+    )
     first_exposure_at: UtcInstant = pa.Field(
         nullable=True, description="Earliest exposure at or after `assigned_at` minus the grace; null: none."
     )
@@ -48,7 +50,9 @@ class ExposureValidation(TableContract):
     is_variation_mismatch: pl.Boolean = pa.Field(description="The first exposure was to another variation.")
     has_crossover: pl.Boolean = pa.Field(description="Exposed to more than one variation.")
     validation_status: pl.String = pa.Field(isin=list(VALIDATION_STATUSES), description="The verdict.")
-    observed_until_date: pl.Date = pa.Field(description="Last observed day: `assignment_date` + observe_days.")
+    observed_until_date: pl.Date = pa.Field(
+        description="Last observed day: `assignment_date` + observe_days."
+    )
 
     class Config:
         name = "exposure_validation"

@@ -30,7 +30,9 @@ class UnitOutcomes(TableContract):
     unit_id: pl.String = pa.Field(description="The assigned unit.")
     variation_id: pl.String = pa.Field(description="The assigned variation.")
     assignment_date: pl.Date = pa.Field(description="The cohort: UTC day of the assignment.")
-    anchor: pl.String = pa.Field(isin=["first_exposure", "assignment"], description="Where this unit's window starts.")
+    anchor: pl.String = pa.Field(
+        isin=["first_exposure", "assignment"], description="Where this unit's window starts."
+    )
     anchor_at: UtcInstant = pa.Field(description="First instant of the outcome window (included).")
     window_end_at: UtcInstant = pa.Field(description="End of the outcome window (excluded).")
 

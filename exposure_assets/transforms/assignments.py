@@ -22,7 +22,9 @@ def canonical_assignments(assignment_events: pl.LazyFrame) -> pl.LazyFrame:
         assignment_events: Obeys `contracts.AssignmentEvents`; every accepted row of the experiments, each once.
     """
     key = ["experiment_id", "unit_id"]
-    events = assignment_events.select(*key, "variation_id", "event_id", "assigned_at", "assignment_date").collect()
+    events = assignment_events.select(
+        *key, "variation_id", "event_id", "assigned_at", "assignment_date"
+    ).collect()
     first = in_total_order(events, key, "assigned_at", ["variation_id", "event_id"]).filter(RUN_START)
     counts = (
         events.lazy()

@@ -71,7 +71,10 @@ def daily_quality(
         .join(unassigned.with_columns(variation_id=pl.lit(ALL_VARIATIONS)), on=grain, how="left")
         .with_columns(pl.col("assigned_units", *_COUNTED_FLAGS).fill_null(0))
         .with_columns(
-            *(pl.when(assigned > 0).then(pl.col(part) / assigned).alias(rate) for rate, part in _RATES.items()),
+            *(
+                pl.when(assigned > 0).then(pl.col(part) / assigned).alias(rate)
+                for rate, part in _RATES.items()
+            ),
             unassigned_exposed_units=pl.when(pl.col("variation_id") == ALL_VARIATIONS).then(
                 pl.col("unassigned_exposed_units").fill_null(0)
             ),
@@ -114,7 +117,9 @@ def _measures() -> list[pl.Expr]:
 
 def _unassigned_exposed_units(exposures: pl.LazyFrame, assignments: pl.LazyFrame) -> pl.LazyFrame:
     """Per experiment and day the units exposed on it and not assigned until 7 days later."""
-    in_time = pl.col("cohort_date") <= pl.col("assignment_date").dt.offset_by(f"{DAYS_TO_ASSIGN_AFTER_EXPOSURE}d")
+    in_time = pl.col("cohort_date") <= pl.col("assignment_date").dt.offset_by(
+        f"{DAYS_TO_ASSIGN_AFTER_EXPOSURE}d"
+    )
     return (
         exposures.select("experiment_id", "unit_id", assignment_date="exposure_date")
         .unique()

@@ -37,7 +37,9 @@ def validate_exposures(
         .join(_rules_frame(rules), on="experiment_id", how="inner")
         .with_row_index(_ROW)
         .with_columns(
-            observed_since_date=pl.col("assignment_date").dt.offset_by(f"-{DAYS_OBSERVED_BEFORE_ASSIGNMENT}d"),
+            observed_since_date=pl.col("assignment_date").dt.offset_by(
+                f"-{DAYS_OBSERVED_BEFORE_ASSIGNMENT}d"
+            ),
             observed_until_date=(
                 pl.col("assignment_date").cast(pl.Int32) + pl.col("observe_days").cast(pl.Int32)
             ).cast(pl.Date),
@@ -49,7 +51,9 @@ def validate_exposures(
     verdicts = (
         assigned.lazy()
         .join(_totals(observed).lazy(), on=_ROW, how="left", maintain_order="left")
-        .join(_first_exposure(observed, "first_exposure_any").lazy(), on=_ROW, how="left", maintain_order="left")
+        .join(
+            _first_exposure(observed, "first_exposure_any").lazy(), on=_ROW, how="left", maintain_order="left"
+        )
         .join(
             _first_exposure(_from_grace_on(observed), "first_exposure").lazy(),
             on=_ROW,
@@ -118,7 +122,9 @@ def _from_grace_on(observed: pl.DataFrame) -> pl.DataFrame:
     """
     after = observed.filter(pl.col("at") >= pl.col("counts_from"))
     astride = (
-        observed.filter((pl.col("at") < pl.col("counts_from")) & (pl.col("last_exposed_at") >= pl.col("counts_from")))
+        observed.filter(
+            (pl.col("at") < pl.col("counts_from")) & (pl.col("last_exposed_at") >= pl.col("counts_from"))
+        )
         .explode("later_exposed_at", "later_event_ids")
         .filter(pl.col("later_exposed_at") >= pl.col("counts_from"))
         .with_columns(at="later_exposed_at", event_id="later_event_ids")
@@ -129,7 +135,9 @@ def _from_grace_on(observed: pl.DataFrame) -> pl.DataFrame:
 
 def _first_exposure(exposures: pl.DataFrame, name: str) -> pl.DataFrame:
     """One row per assignment that has one: its earliest exposure; ties: the smallest event id."""
-    ordered = in_total_order(exposures.select(_ROW, "at", "event_id", "variation_id"), [_ROW], "at", ["event_id"])
+    ordered = in_total_order(
+        exposures.select(_ROW, "at", "event_id", "variation_id"), [_ROW], "at", ["event_id"]
+    )
     return ordered.filter(RUN_START).select(
         _ROW,
         pl.col("at").alias(f"{name}_at"),
@@ -150,7 +158,9 @@ def _judged(verdicts: pl.LazyFrame) -> pl.LazyFrame:
             has_post_assignment_exposure=first_at.is_not_null(),
             is_pre_assignment_exposure=(any_at < pl.col("counts_from")).fill_null(False),
             is_exposure_outside_window=(first_at > pl.col("assigned_at") + pl.col("window")).fill_null(False),
-            is_variation_mismatch=(pl.col("first_exposure_variation_id") != pl.col("variation_id")).fill_null(False),
+            is_variation_mismatch=(pl.col("first_exposure_variation_id") != pl.col("variation_id")).fill_null(
+                False
+            ),
         )
         .with_columns(has_crossover=pl.col("exposure_variation_count") > 1)
         .with_columns(excluded_crossover=pl.col("has_crossover") & pl.col("excludes_crossover"))

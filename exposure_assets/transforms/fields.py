@@ -39,7 +39,9 @@ def with_fields(rows: pl.DataFrame, paths: Sequence[str]) -> pl.DataFrame:
         fields = [_struct_field(dtype, path).alias(field_column(path)) for path in inner]
         return rows.with_columns(*plain, *fields, pl.col(PROPERTIES).is_not_null().alias(HAS_PROPERTIES))
     text = pl.col(PROPERTIES)
-    is_object = text.str.strip_chars_start().str.starts_with("{") & text.str.json_path_match("$").is_not_null()
+    is_object = (
+        text.str.strip_chars_start().str.starts_with("{") & text.str.json_path_match("$").is_not_null()
+    )
     distinct = rows.select(text.unique()).with_columns(
         *(_json_field(path).alias(field_column(path)) for path in inner),
         is_object.fill_null(False).alias(HAS_PROPERTIES),
@@ -77,12 +79,13 @@ def _struct_field(dtype: pl.Struct, path: str) -> pl.Expr:
     return pl.coalesce(found) if found else pl.lit(None, pl.String)
 
 
-def _walked(value: pl.Expr, dtype: pl.DataType, parts: Sequence[str]) -> pl.Expr | None:
-    for part in parts:
-        inner = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-        if part not in inner:
-            return None
-        value, dtype = value.struct.field(part), pl.Struct(inner).to_schema()[part]
-    if isinstance(dtype, pl.Struct):
+def _walked(value: pl.Expr, dtype: pl.Struct, parts: Sequence[str]) -> pl.Expr | None:
+    inner = {field.name: field.dtype for field in dtype.fields}.get(parts[0])
+    if inner is None:
+        return None
+    value = value.struct.field(parts[0])
+    if len(parts) > 1:
+        return _walked(value, inner, parts[1:]) if isinstance(inner, pl.Struct) else None
+    if isinstance(inner, pl.Struct):
         return value.struct.json_encode()
-    return None if isinstance(dtype, pl.List | pl.Array) else value.cast(pl.String)
+    return None if isinstance(inner, pl.List | pl.Array) else value.cast(pl.String)

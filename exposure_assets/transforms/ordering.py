@@ -50,4 +50,6 @@ def is_repeated(values: pl.Series) -> pl.Series:
     suspects = hashes.is_in(repeated_hashes.implode())
     repeated = values.filter(suspects).is_duplicated()
     positions = suspects.arg_true()
-    return pl.repeat(False, len(values), eager=True).scatter(positions.filter(repeated), True).alias(values.name)
+    return (
+        pl.repeat(False, len(values), eager=True).scatter(positions.filter(repeated), True).alias(values.name)
+    )

@@ -148,7 +148,11 @@ def _exposures(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.Data
     return (
         pl.concat([accepted.select("experiment_id", "variation_id"), fields], how="horizontal")
         .with_columns(exposure_date=pl.lit(day, pl.Date))
-        .sort(pl.col("experiment_id").cast(pl.Enum(experiments)), pl.col("unit_id").hash(), pl.col("event_id").hash())
+        .sort(
+            pl.col("experiment_id").cast(pl.Enum(experiments)),
+            pl.col("unit_id").hash(),
+            pl.col("event_id").hash(),
+        )
         .select(columns_of(ExposureEvents).keys())
     )
 
@@ -157,7 +161,9 @@ def _waterfall(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.Data
     arrival_date = rows["arrival_date"].gather(verdicts[ROW])
     return (
         verdicts.with_columns(
-            exposure_date=pl.when(pl.col(BUCKET) == "malformed").then(arrival_date).otherwise(pl.lit(day, pl.Date))
+            exposure_date=pl.when(pl.col(BUCKET) == "malformed")
+            .then(arrival_date)
+            .otherwise(pl.lit(day, pl.Date))
         )
         .group_by("experiment_id", "exposure_date", BUCKET)
         .agg(row_count=pl.len().cast(pl.Int64))
@@ -195,11 +201,14 @@ def rejected_rows(rejected: pl.DataFrame, rows: pl.DataFrame, stream: str, at: s
     fields = [name for name in rows.columns if name not in beside]
     return (
         rows.join(rejected.drop([name for name in rejected.columns if name in fields]), on=ROW, how="inner")
-        .with_columns(stream=pl.lit(stream), occurred_at=pl.col(at), row=pl.struct(fields).struct.json_encode())
+        .with_columns(
+            stream=pl.lit(stream), occurred_at=pl.col(at), row=pl.struct(fields).struct.json_encode()
+        )
         .with_columns(
             pl.lit(None, pl.String).alias(name)
             for name in columns_of(RejectedEvents)
-            if name not in (*fields, *rejected.columns, "stream", "occurred_at", "row", "file", "arrival_date")
+            if name
+            not in (*fields, *rejected.columns, "stream", "occurred_at", "row", "file", "arrival_date")
         )
         .select(columns_of(RejectedEvents).keys())
     )
