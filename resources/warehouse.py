@@ -3,15 +3,15 @@
 Where the data lies stands in `warehouse_file` and `warehouse_lake`; what a table holds, in its contract.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date
 
 import duckdb
 import polars as pl
 
 from exposure_assets.contracts import TableContract, table_name
+from resources.warehouse_admission import Admission, Written, refuse_repeated_keys, repeated_keys_sql
 from resources.warehouse_errors import (
     ExtensionMissing,
     FrameMismatch,
@@ -29,9 +29,9 @@ from resources.warehouse_file import FileStore
 from resources.warehouse_lake import LakeStore
 from resources.warehouse_reader import TableReader
 from resources.warehouse_sessions import Mode, Patience
-from resources.warehouse_slices import WHOLE_TABLE, PartitionSlice, as_expression, as_sql, quoted, slices_of
+from resources.warehouse_slices import WHOLE_TABLE, PartitionSlice, as_sql, quoted, slices_of
 from resources.warehouse_staged_rows import StagedRows, in_fewer_frames
-from resources.warehouse_tables import Columns, conformed, create_or_grow, wanted_columns
+from resources.warehouse_tables import Columns, Types, contract_columns, create_or_grow, wanted_columns
 from resources.warehouse_url import FileLocation, parse_location
 
 __all__ = [
@@ -53,17 +53,7 @@ __all__ = [
     "slices_of",
 ]
 
-_ROWS_SHOWN = 10
-_LONGEST_CELL = 80
 _CONFLICT_ADVICE = "Wait for the other writers to end and run it again."
-
-
-@dataclass
-class Written:
-    """What a call wrote: its rows, altogether and per partition (day, experiment)."""
-
-    row_count: int = 0
-    by_partition: dict[tuple[date | None, str | None], int] = field(default_factory=dict)
 
 
 class Warehouse:
@@ -91,15 +81,17 @@ class Warehouse:
         return str(self._store.location)
 
     def exists(self) -> bool:
-        """Whether there is something to read; true for a PostgreSQL catalog, which only answers when asked."""
+        """Whether there is something to read; true for a PostgreSQL catalog, which answers only when asked."""
         return self._store.exists()
 
     @contextmanager
-    def connect(self, *, read_only: bool = False, mode: Mode | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(
+        self, *, read_only: bool = False, mode: Mode | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection in UTC whose default schema holds the tables; closed when the block ends.
 
         Args:
-            read_only: Do not write. A reading process keeps others from writing a DuckDB file, never a DuckLake.
+            read_only: Do not write. While it lasts no other process can write a DuckDB file; any can a DuckLake.
             mode: Instead of `read_only`; `Mode.QUERY` is read-only, without access to files and the network.
 
         Raises:
@@ -115,12 +107,12 @@ class Warehouse:
         contract: type[TableContract],
         frames: Iterable[pl.DataFrame],
         slices: Sequence[PartitionSlice] = WHOLE_TABLE,
-        extra_columns: Mapping[str, pl.DataType | type[pl.DataType]] | None = None,
+        extra_columns: Types | None = None,
     ) -> Written:
         """Put the frames in the place of the slices' rows, in one transaction: readers see all of it or nothing.
 
-        Frames are taken one by one and laid aside before the transaction starts, so that memory stays bounded
-        and nobody waits while they are computed. Whatever fails, also in the iterator, leaves the old rows.
+        Frames are taken one by one and laid aside before the transaction starts, so memory stays bounded and
+        nobody waits while they are computed. Whatever fails, also in the iterator, leaves the old rows.
 
         Args:
             contract: The table; it is created, and grown by new columns, as needed.
@@ -138,17 +130,12 @@ class Warehouse:
         wanted = wanted_columns(contract, extra_columns or {})
         if not contract.partition_columns():
             slices = WHOLE_TABLE
-        rows = self._store.staged_rows(table_name(contract))
-        published = False
-        try:
-            check = _Admission(contract, wanted, slices)
-            for frame in in_fewer_frames(map(check.admit, frames)):
+        admission = Admission(contract, wanted, slices)
+        with self._store.staged_rows(table_name(contract)) as rows:
+            for frame in in_fewer_frames(map(admission.admit, frames)):
                 rows.add(_by_day(frame, contract))
-            self._publish(contract, wanted, slices, rows, check.has_shared_partitions)
-            published = True
-        finally:
-            rows.close(published=published)
-        return check.written
+            self._publish(contract, wanted, slices, rows, may_repeat_keys=admission.has_shared_partitions)
+        return admission.written
 
     def _publish(
         self,
@@ -156,19 +143,20 @@ class Warehouse:
         wanted: Columns,
         slices: Sequence[PartitionSlice],
         rows: StagedRows,
-        has_shared_partitions: bool,
+        *,
+        may_repeat_keys: bool,
     ) -> None:
         table = table_name(contract)
+        condition = as_sql(slices, contract.partition_columns())
         patience = Patience(self._wait_seconds, str(self))
         while True:
             try:
                 with self._store.writing_alone(), self.connect() as connection, _transaction(connection):
                     create_or_grow(connection, contract, wanted)
-                    condition = as_sql(slices, contract.partition_columns())
                     connection.execute(f"DELETE FROM {quoted(table)} WHERE {condition}")
                     rows.publish(connection, table)
-                    if has_shared_partitions:
-                        _refuse_repeated_keys(connection, contract, condition)
+                    if may_repeat_keys:
+                        refuse_repeated_keys(connection, contract, condition)
                 return
             except duckdb.Error as error:
                 if not self._store.is_conflict(error):
@@ -183,11 +171,11 @@ class Warehouse:
         experiments: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         slices: Sequence[PartitionSlice] | None = None,
-        extra_columns: Mapping[str, pl.DataType | type[pl.DataType]] | None = None,
+        extra_columns: Types | None = None,
     ) -> pl.LazyFrame:
         """The rows of some days and experiments, in no particular order.
 
-        They are read when the frame is collected, in batches and only the columns that are used; what has been
+        They are read when the frame is collected, in batches and only the columns that are used; what is
         published by then is what is read. A table that has not been built is empty.
 
         Args:
@@ -212,9 +200,10 @@ class Warehouse:
         by: Sequence[str] = (),
     ) -> pl.DataFrame:
         """Rows per combination of the columns in `by`, as `row_count`; one row with the total without."""
-        rows = self.scan(contract, days=days, experiments=experiments, slices=slices, columns=list(by) or None)
-        counted = rows.group_by(by).agg(row_count=pl.len()) if by else rows.select(row_count=pl.len())
-        return counted.with_columns(pl.col("row_count").cast(pl.Int64)).sort(by).collect(engine="streaming")
+        rows = self.scan(contract, days=days, experiments=experiments, slices=slices, columns=by or None)
+        row_count = pl.len().cast(pl.Int64).alias("row_count")
+        counted = rows.group_by(by).agg(row_count).sort(by) if by else rows.select(row_count)
+        return counted.collect(engine="streaming")
 
     def repeated_keys(
         self, contract: type[TableContract], experiments: Sequence[str] | None = None, *, limit: int = 10
@@ -223,57 +212,14 @@ class Warehouse:
 
         Grain out: one row per repeated key, with `row_count` and, where the table has days, `found_on_dates`.
         """
-        condition = as_sql([PartitionSlice(experiments=tuple(experiments))] if experiments is not None else
-                           WHOLE_TABLE, contract.partition_columns())  # fmt: skip
-        reader = TableReader(self.connect, contract, [])
-        return reader.select(_repeated_keys_sql(contract, contract.grain(), condition, limit), _repeated_keys_schema(contract))
-
-
-class _Admission:
-    """The checks that every frame passes, and the rows counted while they do."""
-
-    def __init__(self, contract: type[TableContract], wanted: Columns, slices: Sequence[PartitionSlice]) -> None:
-        self._contract = contract
-        self._wanted = wanted
-        self._inside = as_expression(slices, contract.partition_columns())
-        self.written = Written()
-        self.has_shared_partitions = False
-
-    def admit(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """The frame in the table's column order."""
-        table, dimensions = table_name(self._contract), self._contract.partition_columns()
-        frame = conformed(frame, self._wanted, table)
-        if frame.height == 0:
-            return frame
-        outside = frame.filter(~self._inside) if dimensions else frame.clear()
-        if outside.height:
-            raise RowsOutsidePartition(
-                f"{table}: found {outside.height} rows outside the partitions being written, expected none: the next "
-                f"run would double them. The first:\n{shown(outside)}"
-            )
-        counts = frame.group_by(list(dimensions.values())).len().iter_rows(named=True) if dimensions else [
-            {"len": frame.height}
-        ]  # fmt: skip
-        for count in counts:
-            key = (count.get(dimensions.get("date", "")), count.get(dimensions.get("experiment", "")))
-            before = self.written.by_partition.get(key, 0)
-            self.has_shared_partitions |= before > 0
-            self.written.by_partition[key] = before + count["len"]
-        self.written.row_count += frame.height
-        return frame
-
-
-def shown(rows: pl.DataFrame) -> str:
-    """The first rows as text, one per line; long cells are cut."""
-    return "\n".join(
-        ", ".join(f"{name}={_cut(value)}" for name, value in row.items())
-        for row in rows.head(_ROWS_SHOWN).iter_rows(named=True)
-    )
-
-
-def _cut(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}… ({len(text)} characters)"
+        part = PartitionSlice(experiments=None if experiments is None else tuple(experiments))
+        condition = as_sql([part], contract.partition_columns())
+        columns = contract_columns(contract)
+        schema: Columns = {name: columns[name] for name in contract.grain()} | {"row_count": pl.Int64()}
+        if "date" in contract.partition_columns():
+            schema["found_on_dates"] = pl.List(pl.Date())
+        sql = repeated_keys_sql(contract, contract.grain(), condition, limit)
+        return TableReader(self.connect, contract, []).select(sql, schema)
 
 
 def _by_day(frame: pl.DataFrame, contract: type[TableContract]) -> pl.DataFrame:
@@ -291,37 +237,3 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
-
-
-def _refuse_repeated_keys(
-    connection: duckdb.DuckDBPyConnection, contract: type[TableContract], condition: str
-) -> None:
-    if not contract.grain():
-        return
-    # Inside a partition only: over all partitions together a key may stand twice while one that moved is rewritten.
-    key = tuple(dict.fromkeys((*contract.grain(), *contract.partition_columns().values())))
-    repeated = connection.execute(_repeated_keys_sql(contract, key, condition, _ROWS_SHOWN)).pl()
-    if repeated.height:
-        raise RepeatedKeys(
-            f"{table_name(contract)}: found keys that several frames hold, expected one row per {', '.join(key)}. "
-            f"The first:\n{shown(repeated)}"
-        )
-
-
-def _repeated_keys_sql(contract: type[TableContract], grain: Sequence[str], condition: str, limit: int) -> str:
-    """Keys that stand more than once. Hashes find the few suspects at an eighth of the memory of the keys."""
-    table, key = quoted(table_name(contract)), ", ".join(quoted(column) for column in grain)
-    day = contract.partition_columns().get("date")
-    dates = f", list_sort(list(DISTINCT {quoted(day)})) AS found_on_dates" if day else ""
-    return (
-        f"WITH suspects AS (SELECT hash({key}) AS h FROM {table} WHERE {condition} GROUP BY h HAVING count(*) > 1) "
-        f"SELECT {key}, count(*) AS row_count{dates} FROM {table} "
-        f"WHERE ({condition}) AND hash({key}) IN (SELECT h FROM suspects) "
-        f"GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT {limit}"
-    )
-
-
-def _repeated_keys_schema(contract: type[TableContract]) -> Columns:
-    columns = wanted_columns(contract, {})
-    schema = {name: columns[name] for name in contract.grain()} | {"row_count": pl.Int64()}
-    return schema | ({"found_on_dates": pl.List(pl.Date())} if contract.partition_columns().get("date") else {})

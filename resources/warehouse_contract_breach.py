@@ -5,7 +5,6 @@ What the contracts demand stands in `exposure_assets.contracts`.
 
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 
 import dagster as dg
@@ -15,10 +14,9 @@ import polars as pl
 from pandera.errors import SchemaErrorReason
 
 from exposure_assets.contracts import AGGREGATION_TYPES, TableContract, table_name
+from resources.warehouse_shown_rows import ROWS_SHOWN, as_markdown, cut
 from resources.warehouse_tables import as_instance, contract_columns, may_grow
 
-_ROWS_SHOWN = 10
-_LONGEST_CELL = 80
 _ABOUT_COLUMNS = {
     SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME: "a column is missing:",
     SchemaErrorReason.COLUMN_NOT_IN_SCHEMA: "a column is not in the contract:",
@@ -47,16 +45,16 @@ class ContractBreach(dg.Failure):
         self.table = table
         self.broken = broken
         said = [f"{rule.rule} ({_counted(rule)})" for rule in broken]
-        examples = next((rule.rows for rule in broken if rule.rows.height), None)
+        with_rows = [rule for rule in broken if rule.rows.height]
         text = f"{table}: the rows break the contract, nothing was published. Broken: {'; '.join(said)}."
-        if examples is not None:
-            text += f"\nThe first rows:\n{as_markdown(examples)}"
+        if with_rows:
+            text += f"\nThe first rows:\n{as_markdown(with_rows[0].rows)}"
         super().__init__(
             description=text,
             metadata={
                 "dagster/table_name": table,
                 "broken_rules": dg.MetadataValue.md(_rules_as_markdown(broken)),
-                **{f"rows: {rule.rule}": dg.MetadataValue.md(as_markdown(rule.rows)) for rule in broken if rule.rows.height},
+                **{f"rows: {rule.rule}": dg.MetadataValue.md(as_markdown(rule.rows)) for rule in with_rows},
             },
             allow_retries=False,
         )
@@ -97,8 +95,11 @@ def judged(contract: type[TableContract], frame: pl.DataFrame) -> pl.DataFrame:
 def _brief_schema(contract: type[TableContract]) -> pa.DataFrameSchema:
     """The contract's schema, told to keep the first failing rows: it would render every one as text."""
     schema = deepcopy(contract.to_schema())
-    for check in (*schema.checks, *(check for column in schema.columns.values() for check in column.checks)):
-        check.n_failure_cases = _ROWS_SHOWN
+    checks = list(schema.checks or [])
+    for column in schema.columns.values():
+        checks += column.checks or []
+    for check in checks:
+        check.n_failure_cases = ROWS_SHOWN
     return schema
 
 
@@ -111,37 +112,18 @@ def _broken_rules(errors: list[pandera.errors.SchemaError], frame: pl.DataFrame)
 def _broken_rule(error: pandera.errors.SchemaError, frame: pl.DataFrame) -> BrokenRule:
     column = f"{error.schema.name}: " if isinstance(error.schema, pa.Column) else ""
     check = error.check.name if isinstance(error.check, pa.Check) else error.check
-    rule = f"{column}{_ABOUT_COLUMNS.get(error.reason_code, check)}"
+    about = _ABOUT_COLUMNS.get(error.reason_code) if error.reason_code is not None else None
+    rule = f"{column}{about or check}"
     if isinstance(error.check_output, pl.DataFrame) and error.check_output.height == frame.height:
         fails = ~error.check_output.to_series()
-        return BrokenRule(rule, int(fails.sum()), frame.filter(fails).head(_ROWS_SHOWN))
-    return BrokenRule(f"{rule} {_cut(error.failure_cases)}", None, frame.clear())
-
-
-def as_markdown(rows: pl.DataFrame) -> str:
-    """The first rows as a Markdown table; cells are cut so that an id of 10,000 characters leaves room for others."""
-    lines = [f"| {' | '.join(_cut(cell) for cell in row)} |" for row in rows.head(_ROWS_SHOWN).iter_rows()]
-    return "\n".join([f"| {' | '.join(rows.columns)} |", "|---" * rows.width + "|", *lines])
+        return BrokenRule(rule, int(fails.sum()), frame.filter(fails).head(ROWS_SHOWN))
+    return BrokenRule(f"{rule} {cut(error.failure_cases)}", None, frame.clear())
 
 
 def _rules_as_markdown(broken: list[BrokenRule]) -> str:
-    return "\n".join(["| rule | rows |", "|---|---|", *(f"| {_cut(r.rule, 200)} | {_counted(r)} |" for r in broken)])
+    lines = [f"| {cut(rule.rule, 200)} | {_counted(rule)} |" for rule in broken]
+    return "\n".join(["| rule | rows |", "|---|---|", *lines])
 
 
 def _counted(rule: BrokenRule) -> str:
     return "the whole frame" if rule.row_count is None else f"{rule.row_count} rows"
-
-
-def _cut(value: object, longest: int = _LONGEST_CELL) -> str:
-    text = _as_text(value).replace("|", "\\|").replace("\n", " ")
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
-
-
-def _as_text(value: object) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, list | pl.Series):
-        return f"[{', '.join(_as_text(item) for item in value)}]"
-    return str(value)

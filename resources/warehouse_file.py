@@ -5,6 +5,7 @@ What is written into it stands in `warehouse`.
 
 import os
 import re
+import tempfile
 import threading
 import uuid
 from collections.abc import Iterator
@@ -90,10 +91,15 @@ class FileStore:
         finally:
             lock.release()
 
-    def staged_rows(self, table: str) -> SpooledRows:
-        """Where rows wait for their transaction: on the disk that has to hold them anyway."""
+    @contextmanager
+    def staged_rows(self, table: str) -> Iterator[SpooledRows]:
+        """Where rows wait for their transaction: on the disk that has to hold them anyway.
+
+        The file has no name, so that a killed process leaves nothing behind.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return SpooledRows(self._path.parent)
+        with tempfile.TemporaryFile(dir=self._path.parent) as file:
+            yield SpooledRows(file)
 
     def is_conflict(self, error: duckdb.Error) -> bool:
         """Whether repeating the transaction can help: never, as there is one writer."""
@@ -104,7 +110,9 @@ class FileStore:
         with _CHANGED:
             while True:
                 opened = _OPEN_FILES.get(self._path)
-                if opened is not None and (mode is opened.mode or (mode is Mode.READ and opened.mode is Mode.WRITE)):
+                if opened is not None and (
+                    mode is opened.mode or (mode is Mode.READ and opened.mode is Mode.WRITE)
+                ):
                     opened.users += 1
                     return opened
                 if opened is not None:

@@ -1,4 +1,4 @@
-"""The warehouse as a DuckLake: a catalog in SQLite or PostgreSQL, the rows in Parquet files beside it or in an object store.
+"""The warehouse as a DuckLake: a catalog in SQLite or PostgreSQL, rows in Parquet files in a folder or object store.
 
 What is written into it stands in `warehouse`.
 """
@@ -100,9 +100,15 @@ class LakeStore:
             lock.flush()
             yield
 
-    def staged_rows(self, table: str) -> "LakeRows":
+    @contextmanager
+    def staged_rows(self, table: str) -> Iterator["LakeRows"]:
         """Where rows wait for their transaction: Parquet files where the table's own lie, still unknown to it."""
-        return LakeRows(f"{self.location.data_path}main/{table}/")
+        rows = LakeRows(f"{self.location.data_path}main/{table}/")
+        try:
+            yield rows
+        except BaseException:
+            rows.remove()
+            raise
 
     def is_conflict(self, error: duckdb.Error) -> bool:
         """Whether repeating the transaction can help."""
@@ -140,7 +146,11 @@ class LakeStore:
                 if self.is_conflict(error) or (mode is Mode.WRITE and "already exists" in str(error)):
                     patience.wait("another process, which is writing", _ADVICE)
                     continue
-                if mode is not Mode.WRITE and "does not exist" in str(error) and "ducklake" in str(error).lower():
+                if (
+                    mode is not Mode.WRITE
+                    and "does not exist" in str(error)
+                    and "ducklake" in str(error).lower()
+                ):
                     raise self._missing() from error
                 reason = without_password(" ".join(str(error).split()).rstrip("."))
                 raise WarehouseUnreadable(
@@ -170,7 +180,9 @@ class LakeRows:
         """Write a frame to a file of its own."""
         file = f"{self._folder}{uuid.uuid4()}.parquet"
         self._files.append(file)
-        with fsspec.open(file, "wb", auto_mkdir=True) as target:
+        filesystem, path = fsspec.core.url_to_fs(file)
+        filesystem.makedirs(self._folder, exist_ok=True)
+        with filesystem.open(path, "wb") as target:
             frame.write_parquet(target, compression="zstd", compression_level=1)
 
     def publish(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
@@ -182,14 +194,12 @@ class LakeRows:
                 "allow_missing => true, hive_partitioning => false)"
             )
 
-    def close(self, *, published: bool) -> None:
-        """Remove files that no transaction published."""
-        if not published:
-            for file in self._files:
-                filesystem, path = fsspec.core.url_to_fs(file)
-                if filesystem.exists(path):
-                    filesystem.rm(path)
-        self._files = []
+    def remove(self) -> None:
+        """Remove the files that no transaction published."""
+        for file in self._files:
+            filesystem, path = fsspec.core.url_to_fs(file)
+            if filesystem.exists(path):
+                filesystem.rm(path)
 
 
 def _detach(connection: duckdb.DuckDBPyConnection, alias: str) -> None:
@@ -209,4 +219,6 @@ def _filesystem(protocol: str) -> fsspec.AbstractFileSystem:
     try:
         return fsspec.filesystem(protocol)
     except (ImportError, ValueError) as error:
-        raise ExtensionMissing(f"data path {protocol}://…: {error}. Install the fsspec package of {protocol}.") from error
+        raise ExtensionMissing(
+            f"data path {protocol}://…: {error}. Install the fsspec package of {protocol}."
+        ) from error

@@ -16,6 +16,7 @@ from resources.warehouse_errors import WarehouseMissing
 from resources.warehouse_slices import PartitionSlice, as_sql, quoted
 from resources.warehouse_tables import (
     Columns,
+    Types,
     as_instance,
     contract_columns,
     duckdb_type,
@@ -33,15 +34,15 @@ Connect = Callable[..., AbstractContextManager[duckdb.DuckDBPyConnection]]
 class TableReader:
     """The rows of a table that lie in some slices."""
 
-    def __init__(self, connect: Connect, contract: type[TableContract], slices: Sequence[PartitionSlice]) -> None:
+    def __init__(
+        self, connect: Connect, contract: type[TableContract], slices: Sequence[PartitionSlice]
+    ) -> None:
         self._connect = connect
         self._contract = contract
         self._table = table_name(contract)
         self._condition = as_sql(slices, contract.partition_columns()) if slices else "false"
 
-    def scan(
-        self, columns: Sequence[str] | None, extra: Mapping[str, pl.DataType | type[pl.DataType]]
-    ) -> pl.LazyFrame:
+    def scan(self, columns: Sequence[str] | None, extra: Types) -> pl.LazyFrame:
         """The rows as a LazyFrame that reads when it is collected."""
 
         @cache
@@ -49,7 +50,10 @@ class TableReader:
             return self._schema(columns, extra)
 
         def read(
-            with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+            with_columns: list[str] | None,
+            predicate: pl.Expr | None,
+            n_rows: int | None,
+            batch_size: int | None,
         ) -> Iterator[pl.DataFrame]:
             wanted = {name: schema()[name] for name in (schema() if with_columns is None else with_columns)}
             for batch in self._batches(wanted, n_rows if predicate is None else None):
@@ -65,14 +69,16 @@ class TableReader:
             with self._connect(read_only=True) as connection:
                 if stored_columns(connection, self._table) is None:
                     return empty
-                return connection.execute(sql).pl().select(schema.keys()).cast(dict(schema))
+                return connection.execute(sql).pl().select(schema.keys()).cast(pl.Schema(schema))
         except WarehouseMissing:
             return empty
 
-    def _schema(self, columns: Sequence[str] | None, extra: Mapping[str, pl.DataType | type[pl.DataType]]) -> Columns:
+    def _schema(self, columns: Sequence[str] | None, extra: Types) -> Columns:
         known = contract_columns(self._contract) | {name: as_instance(dtype) for name, dtype in extra.items()}
         if may_grow(self._contract) and (columns is None or not known.keys() >= set(columns)):
-            known = known | {name: dtype for name, dtype in self._stored_schema().items() if name not in known}
+            known = known | {
+                name: dtype for name, dtype in self._stored_schema().items() if name not in known
+            }
         return known if columns is None else {name: known.get(name, pl.Null()) for name in columns}
 
     def _stored_schema(self) -> Columns:
@@ -89,14 +95,17 @@ class TableReader:
                 stored = stored_columns(connection, self._table)
                 if stored is not None:
                     # A struct of no column would lose the number of rows, which is all that is asked for then.
-                    chosen = ", ".join(_column(name, dtype, stored) for name, dtype in wanted.items()) or "NULL AS none"
-                    sql = f"SELECT {chosen} FROM {quoted(self._table)} WHERE {self._condition}"
-                    reader = connection.execute(sql if limit is None else f"{sql} LIMIT {limit}").to_arrow_reader(
-                        _ROWS_PER_BATCH
+                    chosen = (
+                        ", ".join(_column(name, dtype, stored) for name, dtype in wanted.items())
+                        or "NULL AS none"
                     )
+                    sql = f"SELECT {chosen} FROM {quoted(self._table)} WHERE {self._condition}"
+                    reader = connection.execute(
+                        sql if limit is None else f"{sql} LIMIT {limit}"
+                    ).to_arrow_reader(_ROWS_PER_BATCH)
                     for batch in reader:
                         frame = pl.DataFrame(batch)
-                        yield frame.cast(dict(wanted)) if wanted else frame
+                        yield frame.cast(pl.Schema(wanted)) if wanted else frame
         except WarehouseMissing:
             pass
         yield pl.DataFrame(schema=wanted)

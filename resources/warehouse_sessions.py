@@ -64,7 +64,12 @@ def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     package = f"duckdb_extension_{name}"
     pinned = f"{package.replace('_', '-')}=={duckdb.__version__}"
     with suppress(ModuleNotFoundError):
-        file = importlib.resources.files(package) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        file = (
+            importlib.resources.files(package)
+            / "extensions"
+            / f"v{duckdb.__version__}"
+            / f"{name}.duckdb_extension"
+        )
         if file.is_file():
             with importlib.resources.as_file(file) as path:
                 connection.load_extension(str(path))

@@ -105,7 +105,9 @@ def _one_as_expression(part: PartitionSlice, columns: Mapping[str, str]) -> pl.E
         if part.last_day is not None:
             condition &= pl.col(columns["date"]) <= pl.lit(part.last_day, pl.Date)
     if "experiment" in columns and part.experiments is not None:
-        condition &= pl.col(columns["experiment"]).is_in(pl.Series(part.experiments, dtype=pl.String).implode())
+        condition &= pl.col(columns["experiment"]).is_in(
+            pl.Series(part.experiments, dtype=pl.String).implode()
+        )
     return condition
 
 

@@ -5,9 +5,7 @@ A DuckLake's rows go straight into Parquet files instead; see `warehouse_lake`.
 
 import itertools
 import mmap
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import IO, Protocol
 
 import duckdb
@@ -35,19 +33,14 @@ class StagedRows(Protocol):
         """Insert everything by name; may be called again when the transaction has to be repeated."""
         ...
 
-    def close(self, *, published: bool) -> None:
-        """Let go of what is not needed any more."""
-        ...
-
 
 class SpooledRows:
-    """Rows in memory up to 128 MiB, then in a file without a name: a killed process leaves nothing behind."""
+    """Rows in memory up to 128 MiB, then in `file`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, file: IO[bytes]) -> None:
         self._frames: list[pl.DataFrame] = []
         self._bytes = 0
-        self._file: IO[bytes] | None = None
+        self._file = file
         self._places: list[tuple[int, int]] = []
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -56,8 +49,6 @@ class SpooledRows:
         if self._bytes <= _BYTES_IN_MEMORY:
             self._frames.append(frame)
             return
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(dir=self._folder)
         start = -(-self._file.tell() // mmap.ALLOCATIONGRANULARITY) * mmap.ALLOCATIONGRANULARITY
         self._file.seek(start)
         frame.write_ipc(self._file, compression="uncompressed", compat_level=_ARROW)
@@ -74,24 +65,17 @@ class SpooledRows:
         connection.execute(f"INSERT INTO {quoted(table)} BY NAME SELECT * FROM new_rows")
         connection.unregister("new_rows")
 
-    def close(self, *, published: bool) -> None:
-        """Free memory and disk."""
-        self._frames.clear()
-        if self._file is not None:
-            self._file.close()
-
     def _batches(self) -> Iterator[pa.RecordBatch]:
         for table in self._tables():
             yield from table.to_batches(max_chunksize=_ROWS_PER_BATCH)
 
     def _tables(self) -> Iterator[pa.Table]:
         yield from (frame.to_arrow(compat_level=_ARROW) for frame in self._frames)
-        if self._file is not None:
-            self._file.flush()
-            for start, length in self._places:
-                # Mapped, not read: its pages go as soon as the batches of this frame are stored.
-                mapped = mmap.mmap(self._file.fileno(), length, offset=start, access=mmap.ACCESS_READ)
-                yield pa.ipc.open_file(pa.py_buffer(mapped)).read_all()
+        self._file.flush()
+        for start, length in self._places:
+            # Mapped, not read: its pages go as soon as the batches of this frame are stored.
+            mapped = mmap.mmap(self._file.fileno(), length, offset=start, access=mmap.ACCESS_READ)
+            yield pa.ipc.open_file(pa.py_buffer(mapped)).read_all()
 
 
 def in_fewer_frames(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import duckdb
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from exposure_assets.contracts import TableContract, UnitOutcomes, columns_of, table_name
 from resources.warehouse_errors import FrameMismatch, TableMismatch, UnsupportedType
@@ -26,6 +27,7 @@ _SCALARS: dict[pl.DataType, str] = {
 _POLARS = {name: dtype for dtype, name in _SCALARS.items()}
 
 Columns = dict[str, pl.DataType]
+Types = Mapping[str, pl.DataType | DataTypeClass]
 
 
 def duckdb_type(dtype: pl.DataType) -> str:
@@ -37,7 +39,8 @@ def duckdb_type(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.List):
         return f"{duckdb_type(as_instance(dtype.inner))}[]"
     if dtype not in _SCALARS:
-        raise UnsupportedType(f"found a column of type {dtype}, expected one of {', '.join(map(str, _SCALARS))}.")
+        known = ", ".join(map(str, _SCALARS))
+        raise UnsupportedType(f"found a column of type {dtype}, expected {known} or a list of these.")
     return _SCALARS[dtype]
 
 
@@ -48,9 +51,9 @@ def polars_type(name: str) -> pl.DataType:
     return _POLARS.get(name, pl.String())
 
 
-def as_instance(dtype: pl.DataType | type[pl.DataType]) -> pl.DataType:
+def as_instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
     """`pl.Int64` and `pl.Int64()` mean the same."""
-    return dtype() if isinstance(dtype, type) else dtype
+    return dtype() if isinstance(dtype, DataTypeClass) else dtype
 
 
 def contract_columns(contract: type[TableContract]) -> Columns:
@@ -63,7 +66,7 @@ def may_grow(contract: type[TableContract]) -> bool:
     return issubclass(contract, UnitOutcomes)
 
 
-def wanted_columns(contract: type[TableContract], extra: Mapping[str, pl.DataType | type[pl.DataType]]) -> Columns:
+def wanted_columns(contract: type[TableContract], extra: Types) -> Columns:
     """The contract's columns and the extra ones.
 
     Raises:
@@ -71,7 +74,8 @@ def wanted_columns(contract: type[TableContract], extra: Mapping[str, pl.DataTyp
     """
     columns = contract_columns(contract)
     if extra and not may_grow(contract):
-        raise FrameMismatch(f"{table_name(contract)}: found the columns {', '.join(extra)}, expected only its own.")
+        surplus = ", ".join(extra)
+        raise FrameMismatch(f"{table_name(contract)}: found the columns {surplus}, expected only its own.")
     if taken := sorted(columns.keys() & extra.keys()):
         raise FrameMismatch(
             f"{table_name(contract)}: found metrics named {', '.join(taken)}, which are columns of the table "
@@ -89,7 +93,9 @@ def stored_columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[st
     return {row[0]: row[1] for row in rows}
 
 
-def create_or_grow(connection: duckdb.DuckDBPyConnection, contract: type[TableContract], wanted: Columns) -> None:
+def create_or_grow(
+    connection: duckdb.DuckDBPyConnection, contract: type[TableContract], wanted: Columns
+) -> None:
     """Bring the table to the wanted columns, inside the caller's transaction.
 
     Columns are declared nullable: what may be null is the contract's to say, and a column that is added later
@@ -111,14 +117,13 @@ def create_or_grow(connection: duckdb.DuckDBPyConnection, contract: type[TableCo
         if name in stored:
             if name in fixed:
                 raise TableMismatch(
-                    f"{table}.{name}: found the type {stored[name]} in the warehouse, expected {expected}; the table "
-                    "was built by another version. Drop it and run a backfill."
+                    f"{table}.{name}: found the type {stored[name]} in the warehouse, expected {expected}; the "
+                    "table was built by another version. Drop it and run a backfill."
                 )
             _LOG.warning(
-                "%s.%s was %s and becomes %s: the metric is defined anew, so older partitions read as null until "
-                "they run again",
-                table, name, stored[name], expected,
-            )  # fmt: skip
+                f"{table}.{name} was {stored[name]} and becomes {expected}: the metric is defined anew, "
+                "so older partitions read as null until they run again."
+            )
             connection.execute(f"ALTER TABLE {quoted(table)} DROP COLUMN {quoted(name)}")
         connection.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {quoted(name)} {expected}")
 
@@ -138,5 +143,6 @@ def conformed(frame: pl.DataFrame, wanted: Columns, table: str) -> pl.DataFrame:
         if name in found and found[name] != dtype
     ]
     if problems:
-        raise FrameMismatch(f"{table}: {'; '.join(sorted(problems))}. Expected the columns {', '.join(wanted)}.")
+        expected = ", ".join(wanted)
+        raise FrameMismatch(f"{table}: {'; '.join(sorted(problems))}. Expected the columns {expected}.")
     return frame.select(wanted.keys())

@@ -60,7 +60,9 @@ def parse_location(url: str) -> FileLocation | LakeLocation:
 
 def _lake(rest: str) -> LakeLocation:
     # The data path stands last and runs to the end, so that none of its characters needs an escape.
-    catalog, _, data_path = rest.partition("?data_path=") if "?data_path=" in rest else rest.partition("&data_path=")
+    catalog, _, data_path = (
+        rest.partition("?data_path=") if "?data_path=" in rest else rest.partition("&data_path=")
+    )
     kind, _, place = catalog.partition(":")
     if kind not in ("sqlite", "postgres") or not place:
         raise WarehouseUrlError(f"warehouse {without_password(f'ducklake:{rest}')!r}: {_ALLOWED}.")
@@ -72,7 +74,9 @@ def _lake(rest: str) -> LakeLocation:
             )
         return LakeLocation(catalog, _data_path(data_path), None)
     file = Path(place).expanduser().absolute()
-    return LakeLocation(f"sqlite:{file}", _data_path(data_path or str(file.parent / f"{file.stem}.files")), file)
+    return LakeLocation(
+        f"sqlite:{file}", _data_path(data_path or str(file.parent / f"{file.stem}.files")), file
+    )
 
 
 def _data_path(text: str) -> str:

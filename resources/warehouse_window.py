@@ -22,9 +22,13 @@ class WarehouseWindow:
     contract: type[TableContract]
     slices: tuple[PartitionSlice, ...]
 
-    def scan(self, experiments: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> pl.LazyFrame:
+    def scan(
+        self, experiments: Sequence[str] | None = None, columns: Sequence[str] | None = None
+    ) -> pl.LazyFrame:
         """The rows of the window, of all or of some experiments; read when the frame is collected."""
-        return self.warehouse.scan(self.contract, slices=self.slices, experiments=experiments, columns=columns)
+        return self.warehouse.scan(
+            self.contract, slices=self.slices, experiments=experiments, columns=columns
+        )
 
     def row_counts(self) -> dict[str, int]:
         """Rows of the window per experiment; an experiment without rows is absent."""
