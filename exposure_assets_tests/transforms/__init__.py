@@ -1,0 +1,1 @@
+"""Tests of the transforms: rows in, rows out, nothing on a disk."""
