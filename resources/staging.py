@@ -22,14 +22,18 @@ class Staging:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def write(self, contract: type[TableContract], day: date, frame: pl.DataFrame, part: str = "part-0") -> None:
+    def write(
+        self, contract: type[TableContract], day: date, frame: pl.DataFrame, part: str = "part-0"
+    ) -> None:
         """Replace a day's file; a day without rows has none. A crash leaves the old file, never half a new one."""
         path = self._day(table_name(contract), day) / f"{part}.parquet"
         if frame.is_empty():
             path.unlink(missing_ok=True)
             return
         with replacing(path) as partial:
-            frame.write_parquet(partial, compression="zstd", compression_level=1, row_group_size=_ROWS_PER_GROUP)
+            frame.write_parquet(
+                partial, compression="zstd", compression_level=1, row_group_size=_ROWS_PER_GROUP
+            )
 
     def scan(
         self,
@@ -48,7 +52,9 @@ class Staging:
         files = [file for day in self.days(contract, days) for file in self._files(table_name(contract), day)]
         if not files:
             return pl.LazyFrame(schema=schema)
-        return pl.scan_parquet(files, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False)
+        return pl.scan_parquet(
+            files, schema=schema, missing_columns="insert", extra_columns="ignore", glob=False
+        )
 
     def days(self, contract: type[TableContract], days: tuple[date, date] | None = None) -> list[date]:
         """The days that have a file, ascending."""
@@ -56,11 +62,16 @@ class Staging:
         found = sorted(date.fromisoformat(f.name.removeprefix("date=")) for f in folder.glob("date=*"))
         return found if days is None else [day for day in found if days[0] <= day <= days[1]]
 
+    def files(self, contract: type[TableContract]) -> list[Path]:
+        """Every file of a table."""
+        return [file for day in self.days(contract) for file in self._files(table_name(contract), day)]
+
     def sizes(self, contract: type[TableContract], days: tuple[date, date]) -> dict[date, int]:
         """Bytes per staged day: what a day weighs, without opening a file."""
         table = table_name(contract)
         return {
-            day: sum(file.stat().st_size for file in self._files(table, day)) for day in self.days(contract, days)
+            day: sum(file.stat().st_size for file in self._files(table, day))
+            for day in self.days(contract, days)
         }
 
     def _day(self, table: str, day: date) -> Path:

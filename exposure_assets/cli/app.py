@@ -124,7 +124,8 @@ def query(
     ] = None,
 ) -> None:
     """Read the warehouse: one SELECT, read-only, without access to files or the network."""
-    from resources.query import run_query, write_result
+    from resources.query import run_query
+    from resources.query_output import write_result
     from resources.settings import Settings
     from resources.workspace import Workspace
 
