@@ -45,6 +45,10 @@ demo: setup ## a month of simulated experiments, from raw files to daily quality
 	$(DEMO_SETTINGS) $(BIN)/exposure-assets query "SELECT experiment_id, sum(assigned_units) AS assigned_units, \
 		sum(exposed_units) AS exposed_units, sum(valid_exposed_units) AS valid_exposed_units \
 		FROM daily_quality WHERE variation_id = '*' GROUP BY experiment_id ORDER BY experiment_id"
+	@printf '%s\n' '' 'Look further:' \
+		'  the graph         $(DEMO_SETTINGS) make ui   # then http://127.0.0.1:3000' \
+		'  any table         $(DEMO_SETTINGS) $(BIN)/exposure-assets query "FROM exposure_validation LIMIT 5"' \
+		'  what was planted  $(DEMO)/truth/summary.json'
 
 test: setup ## every test
 	$(BIN)/pytest -n auto

@@ -17,7 +17,7 @@ from resources.workspace import Workspace
 # Multi-partition mappings and backfill policies are in beta in the version of Dagster that the lock pins.
 warnings.simplefilter("ignore", dg.BetaWarning)
 
-CATALOG_JOB, STAGING_JOB, TABLES_JOB = "refresh_catalog", "stage_landing_zone", "compute_tables"
+CATALOG_JOB, STAGING_JOB, TABLES_JOB = "refresh_catalog", "stage_days", "compute_tables"
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:

@@ -46,10 +46,10 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
     """
     started = time.monotonic()
     workspace = Workspace(Settings.from_environment())
+    logging.getLogger("dagster").setLevel(logging.ERROR)
     os.environ["DAGSTER_HOME"] = str(
         dagster_home(Path(os.environ.get("DAGSTER_HOME") or DEFAULT_DAGSTER_HOME))
     )
-    logging.getLogger("dagster").setLevel(logging.ERROR)
     errors = Console(stderr=True)
     with dg.DagsterInstance.get() as instance, _Bar(errors) as bar, listening(bar.show):
         bar.show("landing_files", "reading new files")

@@ -1,0 +1,55 @@
+"""The graph as Dagster loads it: every definition resolves, and every asset says what it is.
+
+What the assets compute is tested with the pipeline.
+"""
+
+import dagster as dg
+import pytest
+
+from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES
+from exposure_assets.definitions import build_definitions
+from exposure_assets_tests.installation import Installation
+from resources.catalog import CatalogError
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    from exposure_assets.simulation import SimulationPlan, simulate
+
+    place = tmp_path_factory.mktemp("graph")
+    simulate(SimulationPlan(3, 50, 2), place / "zone")
+    return build_definitions(Installation(place / "zone", place).workspace.settings)
+
+
+def test_every_definition_of_the_graph_resolves(definitions: dg.Definitions):
+    definitions.get_repository_def().load_all_definitions()
+
+
+def test_every_table_of_the_contract_is_an_asset_with_a_group_kinds_and_a_description(
+    definitions: dg.Definitions,
+):
+    specs = {spec.key.path[-1]: spec for spec in definitions.resolve_all_asset_specs()}
+    assert set(specs) == {*WAREHOUSE_TABLES, *STAGED_TABLES}
+    for spec in specs.values():
+        assert spec.description
+        assert spec.group_name != "default"
+        assert spec.kinds
+
+
+def test_a_table_over_cohorts_is_partitioned_by_day_and_experiment(definitions: dg.Definitions):
+    specs = {spec.key.path[-1]: spec for spec in definitions.resolve_all_asset_specs()}
+    for table in (
+        "assignments",
+        "deduped_exposures",
+        "exposure_validation",
+        "unit_outcomes",
+        "daily_quality",
+    ):
+        assert isinstance(specs[table].partitions_def, dg.MultiPartitionsDefinition), table
+
+
+def test_nothing_is_built_on_a_catalog_with_problems(tmp_path):
+    (tmp_path / "zone" / "catalog" / "experiments").mkdir(parents=True)
+    (tmp_path / "zone" / "catalog" / "experiments" / "broken.toml").write_text("name = 1\n")
+    with pytest.raises(CatalogError, match="broken.toml"):
+        build_definitions(Installation(tmp_path / "zone", tmp_path).workspace.settings)
