@@ -10,6 +10,7 @@ import dagster as dg
 from partitions.calendar import DATE, EXPERIMENT
 
 DAYS_OBSERVED_BEFORE_ASSIGNMENT = 7
+DAYS_TO_ASSIGN_AFTER_EXPOSURE = 7
 
 # Every mapping gets the graph's horizon in days, whether it needs it or not.
 Mapping = Callable[[int], dg.PartitionMapping]
@@ -32,15 +33,27 @@ def observed_days(horizon_days: int) -> dg.PartitionMapping:
 
 
 def shared_day(horizon_days: int) -> dg.PartitionMapping:
-    """The same day, which all experiments share."""
+    """The same day, which all experiments share.
+
+    Where a table reads a window of such days the edge says less than is read: Dagster has no window from days to
+    days by experiment, and every day as the edge would drag every day along.
+    """
     return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name=DATE)
 
 
-def everything(horizon_days: int) -> dg.PartitionMapping:
-    """Every partition: where a window would have to reach back to the first day, or lead from days to days by
-    experiment, for which Dagster has no mapping. Day by day and experiment by experiment the edge would be named
-    quadratically often."""
-    return dg.AllPartitionMapping()
+def assigned_days(horizon_days: int) -> dg.PartitionMapping:
+    """Of the same experiment the days on which a unit exposed on a day is likely to have been assigned.
+
+    The table behind it is read as a whole. The edge says less, so that a backfill of ten days in the UI does not
+    drag every other day along.
+    """
+    return _by_experiment(
+        dg.TimeWindowPartitionMapping(
+            start_offset=-horizon_days,
+            end_offset=DAYS_TO_ASSIGN_AFTER_EXPOSURE,
+            allow_nonexistent_upstream_partitions=True,
+        )
+    )
 
 
 def _by_experiment(days: dg.PartitionMapping) -> dg.MultiPartitionMapping:

@@ -31,6 +31,8 @@ EVENTS_PER_BATCH = 500
 DAGSTER_YAML = """\
 telemetry:
   enabled: false
+nux:
+  enabled: false
 event_log_storage:
   module: resources.event_log
   class: BatchedSqliteEventLogStorage

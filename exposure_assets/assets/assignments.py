@@ -10,7 +10,7 @@ import polars as pl
 from exposure_assets.assets.table_asset import Batch, Run, table_asset
 from exposure_assets.contracts import AssignmentEvents, Assignments
 from exposure_assets.transforms.assignments import canonical_assignments
-from partitions.mappings import everything
+from partitions.mappings import shared_day
 
 
 def _by_assignment_rows(run: Run) -> Iterator[Batch]:
@@ -22,7 +22,7 @@ def _by_assignment_rows(run: Run) -> Iterator[Batch]:
     Assignments,
     group="assignments",
     batches=_by_assignment_rows,
-    reads_staged={"assignment_events": everything},
+    reads_staged={"assignment_events": shared_day},
 )
 def assignments(batch: Batch) -> pl.LazyFrame:
     """The canonical assignment of every unit: its earliest, with how often and to what it was assigned."""

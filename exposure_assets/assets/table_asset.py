@@ -121,7 +121,7 @@ class TableAsset:
         )(compute)
 
     def _whole_tables(self) -> dict[str, mappings.Mapping]:
-        return {table_name(contract): mappings.everything for contract in self.reads_whole}
+        return {table_name(contract): mappings.assigned_days for contract in self.reads_whole}
 
     def _frames(
         self, context: dg.AssetExecutionContext, windows: Mapping[str, WarehouseWindow]

@@ -12,7 +12,7 @@ from exposure_assets.contracts import MetricEvents, UnitOutcomes
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from exposure_assets.transforms.metric_events import metric_fields
 from exposure_assets.transforms.unit_outcomes import unit_outcomes as aggregate_outcomes
-from partitions.mappings import everything, same_partition
+from partitions.mappings import shared_day, same_partition
 
 
 @table_asset(
@@ -20,7 +20,7 @@ from partitions.mappings import everything, same_partition
     group="outcomes",
     batches=by_rows_of("exposure_validation"),
     reads={"exposure_validation": same_partition},
-    reads_staged={"metric_events": everything},
+    reads_staged={"metric_events": shared_day},
 )
 def unit_outcomes(batch: Batch, exposure_validation: pl.LazyFrame) -> pl.LazyFrame:
     """What every assigned unit did inside its outcome window, one column per metric of the catalog."""
