@@ -35,12 +35,16 @@ class MeasurementFailed(Exception):
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one run of a stage took."""
+    """What one run of a stage took: wall-clock seconds, seconds of all cores together, the highest memory.
+
+    On a shared machine the wall clock also tells what others did; the cores' seconds tell less of it.
+    """
 
     engine: str
     stage: str
     seconds: float
     peak_mb: float
+    cpu_seconds: float = 0.0
 
 
 def measure(engine: str, stage: str, place: Place, timeout_seconds: float) -> Measurement:
@@ -61,7 +65,12 @@ def measure(engine: str, stage: str, place: Place, timeout_seconds: float) -> Me
     if ended.returncode:
         raise MeasurementFailed(f"{engine} {stage}: {_last_line(ended.stderr)}")
     taken = json.loads(ended.stdout.strip().splitlines()[-1])
-    return Measurement(engine, stage, taken["seconds"], taken["peak_mb"])
+    return Measurement(engine, stage, taken["seconds"], taken["peak_mb"], taken["cpu_seconds"])
+
+
+def _cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _last_line(text: str) -> str:
@@ -78,19 +87,19 @@ def main(engine_name: str, stage: str, data: str, work: str) -> None:
     """Measure in this process; imports are over before the clock starts."""
     engine = load_engine(engine_name)
     place = Place(Path(data), Path(work))
-    started = time.perf_counter()
+    started, cpu_before = time.perf_counter(), _cpu_seconds()
     for each in (
         STAGES if stage == WHOLE and engine_name not in ("ours_in_warehouse", "backfill") else (stage,)
     ):
         engine.run(each, place)
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, _cpu_seconds() - cpu_before
     # Of this process alone: ru_maxrss would begin with what its parent had at the fork. A process that only waits
     # for another has that one's peak.
     own_kb = next(
         int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line
     )
     peak_kb = max(own_kb, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-    print(json.dumps({"seconds": seconds, "peak_mb": peak_kb / 1024}))
+    print(json.dumps({"seconds": seconds, "peak_mb": peak_kb / 1024, "cpu_seconds": cpu_seconds}))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 What was measured stands in `suite`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.engines.engine import STAGES
@@ -26,7 +27,8 @@ def tables(results: Results) -> str:
     parts = [
         f"{results.events:,} events, {results.landing_mb:,.0f} MB of Parquet; {machine()}; "
         f"median of {results.runs} run{'s' if results.runs > 1 else ''}.",
-        _times(results),
+        _times("seconds", results, results.seconds),
+        _times("seconds of all cores together", results, results.cpu_seconds),
         _memory(results),
         _whole(results),
         "\n".join(f"- {note}" for note in results.notes),
@@ -49,11 +51,11 @@ def _engines(results: Results) -> list[str]:
     return [engine for engine in _NAMES if any(engine in by_engine for by_engine in results.seconds.values())]
 
 
-def _times(results: Results) -> str:
+def _times(what: str, results: Results, measured: Mapping[str, Mapping[str, float]]) -> str:
     engines = _engines(results)
-    header = ["seconds", *(_NAMES[engine] for engine in engines), "ours / best peer"]
+    header = [what, *(_NAMES[engine] for engine in engines), "ours / best peer"]
     lines = [_row(header), _rule(len(header))]
-    by_stage = {stage: results.seconds.get(stage, {}) for stage in (*STAGES, WHOLE)}
+    by_stage = {stage: dict(measured.get(stage, {})) for stage in (*STAGES, WHOLE)}
     staged = [by_stage[stage] for stage in STAGES if by_stage[stage]]
     if len(staged) == len(STAGES):
         complete = [engine for engine in engines if all(engine in seconds for seconds in staged)]

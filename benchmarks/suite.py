@@ -7,7 +7,7 @@ import importlib.util
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -50,6 +50,7 @@ class Results:
     landing_mb: float
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     peak_mb: dict[str, dict[str, float]] = field(default_factory=dict)
+    cpu_seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     compared_rows: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -57,6 +58,7 @@ class Results:
         """Add the runs of one stage of one engine."""
         one = measurements[0]
         self.seconds.setdefault(one.stage, {})[one.engine] = median(m.seconds for m in measurements)
+        self.cpu_seconds.setdefault(one.stage, {})[one.engine] = median(m.cpu_seconds for m in measurements)
         self.peak_mb.setdefault(one.stage, {})[one.engine] = max(m.peak_mb for m in measurements)
 
     def note(self, text: str) -> None:
@@ -121,7 +123,7 @@ def _take(
     try:
         for _ in range(options.runs):
             one = measure(engine, stage, place, options.timeout_seconds)
-            taken.append(Measurement(engine, name or stage, one.seconds, one.peak_mb))
+            taken.append(replace(one, stage=name or stage))
     except MeasurementFailed as failed:
         if engine == "ours":
             raise

@@ -72,3 +72,11 @@ def test_a_size_that_the_readme_does_not_know_gets_a_section_of_its_own(
     write_readme(results())
     assert "### 1,000 events" in readme.read_text()
     assert readme.read_text().endswith("<!-- end 1000 -->\n")
+
+
+def test_the_seconds_of_all_cores_are_told_beside_the_wall_clock():
+    measured = Results(events=1_000, runs=1, landing_mb=12.0)
+    measured.add([Measurement("ours", "dedupe", 1.0, 100.0, cpu_seconds=1.8)])
+    measured.add([Measurement("duckdb", "dedupe", 4.0, 100.0, cpu_seconds=2.0)])
+    assert "| dedupe | 1.00 | 4.00 | 0.25 |" in tables(measured)
+    assert "| dedupe | 1.80 | 2.00 | 0.90 |" in tables(measured)
