@@ -51,5 +51,5 @@ def test_a_table_over_cohorts_is_partitioned_by_day_and_experiment(definitions: 
 def test_nothing_is_built_on_a_catalog_with_problems(tmp_path):
     (tmp_path / "zone" / "catalog" / "experiments").mkdir(parents=True)
     (tmp_path / "zone" / "catalog" / "experiments" / "broken.toml").write_text("name = 1\n")
-    with pytest.raises(CatalogError, match="broken.toml"):
+    with pytest.raises(CatalogError, match=r"broken\.toml"):
         build_definitions(Installation(tmp_path / "zone", tmp_path).workspace.settings)

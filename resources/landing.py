@@ -235,8 +235,8 @@ class LandingZone:
         }
 
     def _scanned(
-        self, stream: Stream, path: str, info: dict[str, object], read_before: dict[object, dict[str, object]]
-    ) -> dict[str, object]:
+        self, stream: Stream, path: str, info: dict[str, object], read_before: dict[Any, dict[str, Any]]
+    ) -> dict[str, Any]:
         started = datetime.now(UTC)
         row: dict[str, Any] = dict.fromkeys(MANIFEST_SCHEMA)
         arrival = _arrival_date(path.rsplit("/", 1)[0])

@@ -12,7 +12,7 @@ from exposure_assets.contracts import MetricEvents, UnitOutcomes
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from exposure_assets.transforms.metric_events import metric_fields
 from exposure_assets.transforms.unit_outcomes import unit_outcomes as aggregate_outcomes
-from partitions.mappings import shared_day, same_partition
+from partitions.mappings import same_partition, shared_day
 
 
 @table_asset(

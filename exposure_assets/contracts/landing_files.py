@@ -14,7 +14,9 @@ class LandingFiles(TableContract):
 
     stream: pl.String = pa.Field(isin=["events", "assignments"], description="Stream of the landing zone.")
     path: pl.String = pa.Field(description="The file, relative to the landing zone.")
-    arrival_date: pl.Date = pa.Field(description="Arrival day: the `date=` folder.")
+    arrival_date: pl.Date = pa.Field(
+        nullable=True, description="Arrival day: the `date=` folder; null where that names no day."
+    )
     size_bytes: pl.Int64 = pa.Field(ge=0, description="Size of the file.")
     checksum: pl.String = pa.Field(description="Checksum of the content, or the object store's etag.")
     row_count: pl.Int64 = pa.Field(ge=0, description="Raw rows; 0 in a quarantined file.")

@@ -80,7 +80,8 @@ FIELDS = [
 def test_a_field_is_a_column_of_events_or_a_path_into_properties(tmp_path, field, remedy):
     expected = (
         f"found '{field}', expected properties.<path> or a column of events "
-        f"(event_id, event_name, unit_id, session_id, occurred_at, ingested_at, value, or a further one of the files); {remedy}"
+        "(event_id, event_name, unit_id, session_id, occurred_at, ingested_at, value, "
+        f"or a further one of the files); {remedy}"
     )
     assert problems_of_metric(tmp_path / "m", edited(METRIC, ('"value"', f'"{field}"'))) == [
         f"metrics/m.toml: field: {expected}"
