@@ -1,0 +1,326 @@
+"""Each rule of each table contract passes on a good row and fails on a row that breaks it and nothing else."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pandera.errors
+import polars as pl
+import pytest
+
+from exposure_assets.contracts import (
+    STAGED_TABLES,
+    WAREHOUSE_TABLES,
+    Metric,
+    TableContract,
+    columns_of,
+    empty_frame,
+    metric_columns,
+    table_name,
+)
+
+TABLES = {**WAREHOUSE_TABLES, **STAGED_TABLES}
+DAY, NOON = date(2026, 1, 10), datetime(2026, 1, 10, 12, tzinfo=UTC)
+BEFORE, AFTER = NOON.replace(hour=11), NOON.replace(hour=13)
+UNIT = {"experiment_id": "exp", "unit_id": "ann", "variation_id": "control"}
+EVENT = {"event_id": "e", "unit_id": "ann", "occurred_at": NOON}
+NOTHING_COUNTED = {
+    "exposed_units": 1,
+    "valid_exposed_units": 1,
+    "no_exposure_units": 1,
+    "crossover_units": 0,
+    "pre_assignment_units": 0,
+    "outside_window_units": 0,
+    "mismatch_units": 0,
+    "conflicting_units": 0,
+}
+GOOD: dict[str, dict[str, Any]] = {
+    "experiments": {
+        "experiment_id": "exp",
+        "name": "Example",
+        "owner": "me",
+        "start_at": NOON,
+        "exposure_source": "seen",
+        "grace_minutes": 0,
+        "max_days_after_assignment": 0,
+        "observe_days": 0,
+        "crossover_policy": "exclude",
+        "anchor": "assignment",
+        "outcome_window_days": 1,
+        "metrics": [],
+    },
+    "variations": {"experiment_id": "exp", "variation_id": "control", "allocation": 1.0, "is_control": True},
+    "landing_files": {
+        "stream": "events",
+        "path": "events/date=2026-01-10/a.csv",
+        "arrival_date": DAY,
+        "size_bytes": 0,
+        "checksum": "00",
+        "row_count": 0,
+        "status": "ready",
+    },
+    "exposure_waterfall": {
+        "experiment_id": None,
+        "exposure_date": DAY,
+        "bucket": "malformed",
+        "row_count": 1,
+    },
+    "assignments": {
+        **UNIT,
+        "assigned_at": NOON,
+        "assignment_date": DAY,
+        "assignment_count": 1,
+        "variation_count": 1,
+        "is_conflicting": False,
+    },
+    "deduped_exposures": {
+        **UNIT,
+        "exposure_date": DAY,
+        "first_exposed_at": NOON,
+        "last_exposed_at": AFTER,
+        "exposure_count": 2,
+        "first_event_id": "e",
+        "later_exposed_at": [AFTER],
+        "later_event_ids": ["f"],
+    },
+    "exposure_validation": {
+        **UNIT,
+        "assigned_at": NOON,
+        "assignment_date": DAY,
+        "first_exposure_any_at": NOON,
+        "first_exposure_any_variation_id": "control",
+        "first_exposure_any_event_id": "e",
+        "first_exposure_at": NOON,
+        "first_exposure_variation_id": "control",
+        "first_exposure_event_id": "e",
+        "exposure_count": 1,
+        "exposure_variation_count": 1,
+        "exposure_delay_seconds": 0,
+        "has_any_exposure": True,
+        "has_post_assignment_exposure": True,
+        "has_valid_exposure": True,
+        "is_pre_assignment_exposure": False,
+        "is_exposure_outside_window": False,
+        "is_variation_mismatch": False,
+        "has_crossover": False,
+        "validation_status": "valid",
+        "observed_until_date": DAY.replace(day=24),
+    },
+    "unit_outcomes": {
+        **UNIT,
+        "assignment_date": DAY,
+        "anchor": "assignment",
+        "anchor_at": NOON,
+        "window_end_at": NOON,
+    },
+    "daily_quality": {
+        "experiment_id": "exp",
+        "assignment_date": DAY,
+        "variation_id": "*",
+        "assigned_units": 1,
+        **NOTHING_COUNTED,
+        "exposure_rate": 1.0,
+        "unassigned_exposed_units": 0,
+        "exposure_health": "ok",
+    },
+    "exposure_events": {**UNIT, **EVENT, "exposure_date": DAY},
+    "metric_events": {**EVENT, "event_name": "buy", "event_date": DAY},
+    "assignment_events": {**UNIT, "assigned_at": NOON, "assignment_date": DAY},
+    "rejected_events": {
+        "arrival_date": DAY,
+        "stream": "events",
+        "file": "a",
+        "reason": "duplicate",
+        "row": "{}",
+    },
+}
+UNEXPOSED = {
+    name: None
+    for name in GOOD["exposure_validation"]
+    if name.startswith("first_exposure") or name == "exposure_delay_seconds"
+} | {
+    "exposure_count": 0,
+    "exposure_variation_count": 0,
+    "has_any_exposure": False,
+    "has_post_assignment_exposure": False,
+    "has_valid_exposure": False,
+    "validation_status": "no_exposure",
+}
+# Table, what a bad row says instead, and the rule that has to name it.
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("experiments", {"grace_minutes": -1}, "greater_than_or_equal_to(0)"),
+    ("experiments", {"observe_days": -1}, "greater_than_or_equal_to(0)"),
+    ("experiments", {"max_days_after_assignment": -1}, "greater_than_or_equal_to(0)"),
+    ("experiments", {"outcome_window_days": -1}, "greater_than_or_equal_to(0)"),
+    ("experiments", {"crossover_policy": "ignore"}, "isin"),
+    ("experiments", {"anchor": "exposure"}, "isin"),
+    ("variations", {"allocation": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("variations", {"allocation": -0.5}, "greater_than_or_equal_to(0.0)"),
+    ("landing_files", {"stream": "Events"}, "isin"),
+    ("landing_files", {"status": "new"}, "isin"),
+    ("landing_files", {"size_bytes": -1}, "greater_than_or_equal_to(0)"),
+    ("landing_files", {"row_count": -1}, "greater_than_or_equal_to(0)"),
+    ("exposure_waterfall", {"bucket": "lost"}, "isin"),
+    ("exposure_waterfall", {"row_count": 0}, "greater_than_or_equal_to(1)"),
+    ("rejected_events", {"stream": "others"}, "isin"),
+    ("assignments", {"assignment_date": DAY.replace(day=9)}, "assignment_date is the UTC day"),
+    ("assignments", {"assignment_count": 0, "variation_count": 1}, "greater_than_or_equal_to(1)"),
+    ("assignments", {"variation_count": 0}, "greater_than_or_equal_to(1)"),
+    ("assignments", {"is_conflicting": True}, "is_conflicting says"),
+    ("assignments", {"variation_count": 2, "is_conflicting": True}, "no more variations than assignments"),
+    ("deduped_exposures", {"exposure_date": DAY.replace(day=9)}, "inside exposure_date"),
+    ("deduped_exposures", {"first_exposed_at": AFTER.replace(hour=14)}, "in order inside"),
+    ("deduped_exposures", {"last_exposed_at": AFTER.replace(day=11)}, "inside exposure_date"),
+    (
+        "deduped_exposures",
+        {"later_exposed_at": [BEFORE, AFTER], "later_event_ids": ["a", "b"], "exposure_count": 3},
+        "later",
+    ),
+    ("deduped_exposures", {"later_exposed_at": [NOON.replace(minute=1)]}, "later exposures end at"),
+    ("deduped_exposures", {"later_event_ids": ["f", "g"]}, "later exposures"),
+    ("deduped_exposures", {"exposure_count": 1}, "fewer than the events"),
+    ("deduped_exposures", {"later_exposed_at": None, "later_event_ids": None}, "later exposures"),
+    ("deduped_exposures", {"exposure_count": 0}, "greater_than_or_equal_to(1)"),
+    ("exposure_validation", {"exposure_delay_seconds": 1}, "the delay is"),
+    ("exposure_validation", {"exposure_delay_seconds": None}, "the delay is"),
+    ("exposure_validation", {"first_exposure_any_at": AFTER}, "no first exposure precedes"),
+    ("exposure_validation", {"first_exposure_any_at": NOON.replace(day=2)}, "on the observed days"),
+    ("exposure_validation", {"observed_until_date": DAY.replace(day=9)}, "on the observed days"),
+    ("exposure_validation", {"has_any_exposure": False}, "flags say"),
+    ("exposure_validation", {"has_post_assignment_exposure": False}, "flags say"),
+    ("exposure_validation", {"has_crossover": True}, "flags say"),
+    ("exposure_validation", {"exposure_variation_count": 2}, "flags say"),
+    ("exposure_validation", {"exposure_count": 0}, "flags say"),
+    ("exposure_validation", {**UNEXPOSED, "exposure_count": 1}, "flags say"),
+    ("exposure_validation", {"has_valid_exposure": False}, "the status is"),
+    ("exposure_validation", {"validation_status": "crossover"}, "the status is"),
+    ("exposure_validation", {**UNEXPOSED, "validation_status": "unknown"}, "isin"),
+    ("exposure_validation", {"exposure_count": -1}, "greater_than_or_equal_to(0)"),
+    ("unit_outcomes", {"anchor": "exposure"}, "isin"),
+    ("unit_outcomes", {"window_end_at": BEFORE}, "does not end before it starts"),
+    *(("daily_quality", {name: 2}, "no count of units exceeds") for name in NOTHING_COUNTED),
+    *(("daily_quality", {name: -1}, "greater_than_or_equal_to(0)") for name in NOTHING_COUNTED),
+    ("daily_quality", {"exposure_rate": 1.1}, "less_than_or_equal_to(1.0)"),
+    ("daily_quality", {"mismatch_rate": -0.1}, "greater_than_or_equal_to(0.0)"),
+    ("daily_quality", {"unassigned_exposed_units": None}, "stands in the '*' row"),
+    ("daily_quality", {"variation_id": "control"}, "stands in the '*' row"),
+    ("daily_quality", {"unassigned_exposed_units": -1}, "greater_than_or_equal_to(0)"),
+    ("daily_quality", {"exposure_health": "fine"}, "isin"),
+    ("exposure_events", {"exposure_date": DAY.replace(day=9)}, "exposure_date is the UTC day"),
+]
+
+
+def frame(table: str, *changes: dict[str, Any]) -> pl.DataFrame:
+    schema = columns_of(TABLES[table])
+    rows = [{**dict.fromkeys(schema), **GOOD[table], **change} for change in changes or ({},)]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def refusal(table: str, found: pl.DataFrame) -> str:
+    with pytest.raises((pandera.errors.SchemaError, pandera.errors.SchemaErrors)) as refused:
+        TABLES[table].validate(found)
+    # pandera calls an inherited rule by the name of its function.
+    return str(refused.value).replace("one_row_per_grain", "one row per grain")
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_good_row_passes(table: str):
+    TABLES[table].validate(frame(table))
+
+
+def test_a_unit_without_exposures_passes():
+    TABLES["exposure_validation"].validate(frame("exposure_validation", UNEXPOSED))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_without_rows_passes(table: str):
+    found = empty_frame(TABLES[table])
+    assert found.is_empty()
+    TABLES[table].validate(found)
+
+
+@pytest.mark.parametrize(("table", "change", "rule"), BAD, ids=lambda value: str(value)[:60])
+def test_a_row_that_breaks_a_rule_is_refused_by_that_rule(table: str, change: dict[str, Any], rule: str):
+    assert rule in refusal(table, frame(table, change))
+
+
+@pytest.mark.parametrize("table", [name for name, contract in TABLES.items() if contract.grain()])
+def test_two_rows_of_one_grain_are_refused_and_two_of_different_grain_are_not(table: str):
+    assert "one row per grain" in refusal(table, frame(table, {}, {}))
+    contract = TABLES[table]
+    text = next(name for name in contract.grain() if columns_of(contract)[name] == pl.String)
+    other = {"stream": "assignments", "bucket": "accepted"}.get(text, "another")
+    change = {text: other} if table != "daily_quality" else {"experiment_id": "another"}
+    contract.validate(frame(table, {}, change))
+
+
+@pytest.mark.parametrize("table", ["assignment_events", "rejected_events"])
+def test_tables_without_a_key_may_hold_the_same_row_twice(table: str):
+    TABLES[table].validate(frame(table, {}, {}))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_null_is_refused_wherever_the_contract_does_not_allow_it(table: str):
+    columns = TABLES[table].to_schema().columns
+    required = [name for name, column in columns.items() if not column.nullable]
+    assert required
+    for name in required:
+        assert name in refusal(table, frame(table, {name: None}))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_columns_are_all_there_in_order_with_exact_types_and_no_others(table: str):
+    found = frame(table)
+    name = found.columns[0]
+    refusal(table, found.drop(name))
+    refusal(table, found.select(*found.columns[1:], name))
+    refusal(table, found.with_columns(further=pl.lit(1)))
+    for column, dtype in found.schema.items():
+        other = pl.Int32 if dtype != pl.Int32 else pl.Int64
+        refusal(table, found.with_columns(pl.lit(None, other).alias(column)))
+
+
+def test_an_instant_without_a_zone_or_in_nanoseconds_is_refused():
+    found = frame("exposure_events")
+    refusal("exposure_events", found.with_columns(pl.col("occurred_at").dt.replace_time_zone(None)))
+    refusal("exposure_events", found.with_columns(pl.col("occurred_at").dt.cast_time_unit("ns")))
+    refusal(
+        "exposure_events", found.with_columns(pl.col("occurred_at").dt.convert_time_zone("Europe/Berlin"))
+    )
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_and_every_column_says_what_it_is(table: str):
+    contract: type[TableContract] = TABLES[table]
+    assert contract.__doc__
+    missing = [name for name, column in contract.to_schema().columns.items() if not column.description]
+    assert missing == []
+    assert table_name(contract) == table
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_grain_and_partitions_are_columns_of_the_table(table: str):
+    contract = TABLES[table]
+    columns = columns_of(contract)
+    assert set(contract.grain()) <= set(columns)
+    assert set(contract.partition_columns().values()) <= set(columns)
+    assert set(contract.partition_columns()) <= {"date", "experiment"}
+
+
+def test_keys_with_the_same_hash_are_not_taken_for_one():
+    with pytest.MonkeyPatch.context() as hashing:
+        hashing.setattr(pl.Expr, "hash", lambda expression: expression.rank("dense") * 0)
+        TABLES["variations"].validate(frame("variations", {}, {"variation_id": "treatment"}))
+        assert "one row per grain" in refusal("variations", frame("variations", {}, {}))
+
+
+def test_a_metric_adds_a_column_of_the_type_of_its_aggregation():
+    metrics = {
+        name: Metric(id=name, event="buy", aggregation=aggregation, field=field)  # pyright: ignore[reportArgumentType]
+        for name, aggregation, field in (
+            ("b", "sum", "value"),
+            ("a", "converted", None),
+            ("c", "count", None),
+        )
+    }
+    assert metric_columns(metrics) == {"a": pl.Boolean, "b": pl.Float64, "c": pl.Int64}
+    assert list(metric_columns(metrics)) == ["a", "b", "c"]
