@@ -46,6 +46,7 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
     """
     started = time.monotonic()
     workspace = Workspace(Settings.from_environment())
+    warehouse = workspace.warehouse
     logging.getLogger("dagster").setLevel(logging.ERROR)
     os.environ["DAGSTER_HOME"] = str(
         dagster_home(Path(os.environ.get("DAGSTER_HOME") or DEFAULT_DAGSTER_HOME))
@@ -62,7 +63,7 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
     console = Console(width=None if sys.stdout.isatty() else 120)
     show(summary, console)
     console.print(
-        f"{_said(plan)} in {time.monotonic() - started:.1f} s, warehouse {workspace.settings.warehouse}"
+        f"{_said(plan)} in {time.monotonic() - started:.1f} s, warehouse {warehouse}"
     )
     failed = failed_checks(summary)
     for check in failed:
