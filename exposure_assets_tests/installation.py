@@ -73,7 +73,9 @@ class Installation:
         catalog = workspace.catalog()
         calendar = calendar_for(workspace)
         zone = workspace.landing(catalog)
-        plan = plan_backfill(catalog, calendar, days_with_rows(zone, zone.refresh()), experiments, first, last)
+        plan = plan_backfill(
+            catalog, calendar, days_with_rows(zone, zone.refresh()), experiments, first, last
+        )
         with self.instance() as instance:
             return Backfill(workspace, calendar, instance).run(plan)
 

@@ -58,7 +58,9 @@ def read_versions(zone: LandingZone) -> dict[date, str]:
 def write_versions(zone: LandingZone, versions: Mapping[date, str]) -> None:
     """Record the versions of the days that are staged and deduped."""
     with replacing(zone.folder / "day_versions.json") as partial:
-        partial.write_text(json.dumps({day.isoformat(): version for day, version in sorted(versions.items())}))
+        partial.write_text(
+            json.dumps({day.isoformat(): version for day, version in sorted(versions.items())})
+        )
 
 
 def days_with_rows(zone: LandingZone, manifest: Manifest) -> set[date]:

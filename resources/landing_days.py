@@ -11,6 +11,7 @@ import polars as pl
 from resources.landing import LandingFile, LandingZone, Manifest, Piece
 from resources.raw_files import STREAMS, UNREADABLE, UnreadableFile, first_line
 
+
 class DamagedFile(UnreadableFile):
     """A file whose damage shows only when all of its columns are read."""
 
@@ -32,7 +33,9 @@ def day_rows(zone: LandingZone, manifest: Manifest, stream: str, day: date) -> p
     if not pieces:
         further = zone.further_columns if stream == "events" else ()
         columns = {**STREAMS[stream].columns, **dict.fromkeys(further, pl.String())}
-        return pl.DataFrame(schema={**columns, "file": pl.String, "arrival_date": pl.Date, "is_broken": pl.Boolean})
+        return pl.DataFrame(
+            schema={**columns, "file": pl.String, "arrival_date": pl.Date, "is_broken": pl.Boolean}
+        )
     return _gathered(pieces)
 
 
@@ -50,7 +53,11 @@ def rows_of_ids_before(
     """The raw rows before a day whose ids are suspected to stand on that day or later too, piece by piece.
 
     Args:
+        zone: The landing zone.
+        manifest: Its content.
         places: Of `ids_on_several_days`, limited to the ids in question.
+        stream: Name of the stream.
+        day: The first day that is not read.
     """
     files = {file.key: file for file in manifest.files[stream]}
     before = places.filter(pl.col("day") < pl.lit(day, pl.Date).cast(pl.Int32))

@@ -99,7 +99,9 @@ def index_file(index: FileIndex, path: str) -> dict[str, object]:
     if not path.endswith(".parquet") and not index.converted.exists():
         assert index.local is not None
         index.converted.parent.mkdir(parents=True, exist_ok=True)
-        convert_text(index.local, path.rsplit("/", 1)[-1], index.stream, index.further_columns, index.converted)
+        convert_text(
+            index.local, path.rsplit("/", 1)[-1], index.stream, index.further_columns, index.converted
+        )
     days = pl.col(_DAY).cast(pl.Int32)
     try:
         rows = index.scan().select(

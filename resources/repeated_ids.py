@@ -22,7 +22,9 @@ def ids_on_several_days(zone: LandingZone, manifest: Manifest, stream: str) -> p
     are compared once: the answer is kept, and a new file is only compared with the hashes of the others.
     """
     files = {file.key: zone.index_of(file).ids for file in manifest.files[stream]}
-    path = zone.folder / next(iter(files.values())).parent.name / f"repeated-{stream}.parquet" if files else None
+    path = (
+        zone.folder / next(iter(files.values())).parent.name / f"repeated-{stream}.parquet" if files else None
+    )
     if path is None:
         return pl.DataFrame(schema=_SCHEMA)
     compared: set[str] = set()
@@ -63,11 +65,15 @@ def _places_of_share(
         known = old_rows.filter(in_share).join(hashes, on="id_hash", how="semi").collect(engine="streaming")
         rows = pl.concat([rows, known])
     rows = rows.sort("id_hash")
-    on_another_day = (pl.col("id_hash") == pl.col("id_hash").shift()) & (pl.col("day") != pl.col("day").shift())
+    on_another_day = (pl.col("id_hash") == pl.col("id_hash").shift()) & (
+        pl.col("day") != pl.col("day").shift()
+    )
     several = rows.filter(on_another_day).select("id_hash").unique()
     return rows.join(several, on="id_hash", how="semi").with_columns(pl.col("key").cast(pl.String)).unique()
 
 
 def _scan(files: Mapping[str, Path], keys: pl.Enum) -> pl.LazyFrame:
-    scans = [pl.scan_parquet(path, glob=False).with_columns(key=pl.lit(key, keys)) for key, path in files.items()]
+    scans = [
+        pl.scan_parquet(path, glob=False).with_columns(key=pl.lit(key, keys)) for key, path in files.items()
+    ]
     return pl.concat(scans)
