@@ -7,7 +7,7 @@ import pyarrow.parquet
 import pytest
 
 from exposure_assets.assets.staging import stage_days
-from exposure_assets.contracts import ExposureEvents, MetricEvents
+from exposure_assets.contracts import AssignmentEvents, ExposureEvents, Metric, MetricEvents
 from exposure_assets_tests.resources.landing_files import Place, event, january, jsonl, noon
 from exposure_assets_tests.transforms.rows import catalog
 from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before, stray_rows
@@ -150,3 +150,29 @@ def test_a_day_staged_twice_is_the_same_and_a_day_left_empty_loses_its_rows(plac
     path.unlink()
     assert ids() == []
     assert staging.scan(MetricEvents).collect().is_empty()
+
+
+def test_metric_events_and_assignments_go_with_their_files_on_days_without_exposures(
+    place: Place, tmp_path: Path
+):
+    assigned = {
+        "experiment_id": "exp",
+        "unit_id": "u",
+        "variation_id": "control",
+        "assigned_at": "2026-01-10",
+    }
+    paths = [
+        place.deliver(jsonl(event("b", 10, event_name="buy"))),
+        place.deliver(jsonl(assigned), stream="assignments"),
+    ]
+    staging = Staging(tmp_path / "staged")
+    known = catalog(metrics=[Metric(id="buys", event="buy", aggregation="count")])
+
+    def counts() -> list[int]:
+        stage_days(place.zone, staging, known, (january(9), january(11)), january(1))
+        return [staging.scan(table).collect().height for table in (MetricEvents, AssignmentEvents)]
+
+    assert counts() == [1, 1]
+    for path in paths:
+        path.unlink()
+    assert counts() == [0, 0]
