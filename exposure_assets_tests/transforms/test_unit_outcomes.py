@@ -182,6 +182,14 @@ def test_an_event_counts_in_every_experiment_of_its_unit():
     assert sorted(found.select("experiment_id", "count").rows()) == [("exp", 1), ("other", 1)]
 
 
+def test_a_metric_that_only_another_experiment_lists_is_null():
+    both = pl.concat([verdicts("ann"), verdicts("ann").with_columns(experiment_id=pl.lit("other"))])
+    rules = {"exp": experiment(metrics=["count"]), "other": experiment("other", metrics=[])}
+    for events in (metric_rows(("ann", "buy", "10 10:00", 1.0)), table(MetricEvents, [], value=pl.Float64())):
+        found = unit_outcomes(both.lazy(), events.lazy(), rules, {"count": METRICS["count"]}).collect()
+        assert dict(found.select("experiment_id", "count").rows()) == {"exp": events.height, "other": None}
+
+
 def test_no_assignments_are_no_outcomes_but_every_column():
     found = outcomes(table(ExposureValidation, []), metric_rows(("ann", "buy", "10 10:00", 1.0)))
     assert found.is_empty()
