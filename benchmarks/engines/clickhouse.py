@@ -1,31 +1,12 @@
 """ClickHouse embedded (chdb): `argMin`, written as `min` of a tuple so that ties are decided exactly.
 
-JSON and names are read as `LowCardinality`, so functions run once per distinct text of a block.
+The session, the files and the catalog as SQL stand in `clickhouse_base`.
 """
 
-import importlib
-
-from benchmarks.engines.engine import MEMORY_LIMIT_GB, Place, cores
+from benchmarks.engines.clickhouse_base import ASSIGNMENTS, EVENTS, ClickHouseBase, text, texts
 from benchmarks.rules import DAYS_OBSERVED_BEFORE, DAYS_TO_ASSIGN_AFTER_EXPOSURE
-from exposure_assets.contracts import Condition, ExposureSource, Metric
+from exposure_assets.contracts import Metric
 
-_INSTANT = "Nullable(DateTime64(6, 'UTC'))"
-_EVENTS = (
-    f"event_id Nullable(String), event_name LowCardinality(String), unit_id Nullable(String), occurred_at {_INSTANT}, "
-    f"ingested_at {_INSTANT}, session_id Nullable(String), value Nullable(Float64), properties LowCardinality(String)"
-)
-_ASSIGNMENTS = (
-    "event_id Nullable(String), experiment_id Nullable(String), unit_id Nullable(String), "
-    f"variation_id Nullable(String), assigned_at {_INSTANT}, ingested_at {_INSTANT}"
-)
-_SETTINGS = {
-    "max_memory_usage": MEMORY_LIMIT_GB * 1_000_000_000,
-    "max_bytes_before_external_group_by": MEMORY_LIMIT_GB * 500_000_000,
-    "join_use_nulls": 1,
-    "input_format_null_as_default": 1,
-    "output_format_parquet_date_as_uint16": 0,
-    "output_format_parquet_compression_method": "'zstd'",
-}
 _FLAGS = {
     "exposed_units": "has_post_assignment_exposure",
     "valid_exposed_units": "has_valid_exposure",
@@ -44,69 +25,15 @@ _RATES = {
     "outside_window_rate": "outside_window_units",
     "mismatch_rate": "mismatch_units",
 }
-# The types of the tables' columns, so that no column of a table that was written is guessed when it is read.
-_KEY = "experiment_id String, unit_id String, variation_id String"
-_AT = "DateTime64(6, 'UTC')"
-_TABLES = {
-    "exposure_events": f"{_KEY}, event_id String, occurred_at {_AT}, exposure_date Date32, session_id Nullable(String)",
-    "assignment_events": f"{_KEY}, event_id Nullable(String), assigned_at {_AT}, assignment_date Date32",
-    "assignments": f"{_KEY}, assigned_at {_AT}, assignment_date Date32, is_conflicting UInt8",
-    "deduped_exposures": f"{_KEY}, exposure_date Date32",
-    "exposure_validation": f"{_KEY}, assigned_at {_AT}, assignment_date Date32, first_exposure_at {_INSTANT}, "
-    "exposure_delay_seconds Nullable(Int64), has_any_exposure UInt8, has_post_assignment_exposure UInt8, "
-    "has_valid_exposure UInt8, is_pre_assignment_exposure UInt8, is_exposure_outside_window UInt8, "
-    "is_variation_mismatch UInt8, has_crossover UInt8",
-}
 
 
-def _text(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _texts(texts: list[str]) -> str:
-    return ", ".join(map(_text, texts)) or "NULL"
-
-
-class ClickHouse:
+class ClickHouse(ClickHouseBase):
     """The stages as ClickHouse SQL over Parquet files."""
 
-    def run(self, stage: str, place: Place) -> None:
-        """Compute a stage of `STAGES`."""
-        self.place = place
-        self.rules = place.rules()
-        folder = place.fresh("rules")
-        self.rules.experiments().write_parquet(folder / "experiments.parquet")
-        self.rules.variations().write_parquet(folder / "variations.parquet")
-        # By name, because the package is only there where the benchmarks were installed.
-        self.session = importlib.import_module("chdb.session").Session(str(place.fresh("session")))
-        try:
-            for setting, value in {"max_threads": cores(), **_SETTINGS}.items():
-                self.session.query(f"SET {setting} = {value}")
-            getattr(self, f"_{stage}")()
-        finally:
-            self.session.close()
-
-    def _read(self, table: str) -> str:
-        path = _text(str(self.place.work / table / "*.parquet"))
-        if table not in _TABLES and table != "metric_events":
-            return f"file({path}, Parquet)"
-        fields = "".join(f", `{field}` Nullable(Float64)" for field in self.rules.metric_fields)
-        metric_events = (
-            f"event_name LowCardinality(String), unit_id String, occurred_at {_AT}, event_date Date32{fields}"
-        )
-        return f"file({path}, Parquet, {_text(_TABLES.get(table, metric_events))})"
-
-    def _rules(self, name: str) -> str:
-        return f"file({_text(str(self.place.work / 'rules' / f'{name}.parquet'))}, Parquet)"
-
-    def _write(self, table: str, query: str) -> None:
-        path = self.place.fresh(table) / "part-0.parquet"
-        self.session.query(f"INSERT INTO FUNCTION file({_text(str(path))}, Parquet) {query}")
-
     def _staging(self) -> None:
-        cases = [self._source_case(source) for source in self.rules.sources]
+        cases = [self.source_case(source) for source in self.rules.sources]
         kinds = {name: ", ".join(case[name] for case in cases) for name in cases[0]}
-        numbers = [self._number(field) for field in self.rules.metric_fields]
+        numbers = [self.number(field) for field in self.rules.metric_fields]
         # The contract's order of the fields decides between copies; what the source says follows from them.
         decisive = [
             "occurred_at",
@@ -125,7 +52,7 @@ class ClickHouse:
         ]
         row = [*decisive, *further]
         kept = ["occurred_at", "event_name", "unit_id", "session_id", *further]
-        events = f"file({_text(self.place.events)}, Parquet, {_text(_EVENTS)})"
+        events = f"file({text(self.place.events)}, Parquet, {text(EVENTS)})"
         judged = f"""
             SELECT assumeNotNull(event_id) AS event_id, assumeNotNull(occurred_at) AS occurred_at, event_name,
                    assumeNotNull(unit_id) AS unit_id, ingested_at, session_id, value, properties,
@@ -151,34 +78,35 @@ class ClickHouse:
                       FROM ({judged.format("IN")}) WHERE NOT is_malformed GROUP BY event_id)""",
         ):
             self.session.query(statement)
-        self._write(
+        self.write(
             "exposure_events",
             f"""
             SELECT e.experiment_id AS experiment_id, o.event_id AS event_id, o.unit_id AS unit_id,
                    v.variation_id AS variation_id, o.occurred_at AS occurred_at,
                    toDate32(o.occurred_at) AS exposure_date, o.session_id AS session_id
             FROM bench.events_once o
-            JOIN {self._rules("experiments")} e ON e.experiment_id = o.named_experiment AND e.source_id = o.source_id
-            JOIN {self._rules("variations")} v
+            JOIN {self.catalog_table("experiments")} e
+              ON e.experiment_id = o.named_experiment AND e.source_id = o.source_id
+            JOIN {self.catalog_table("variations")} v
               ON v.experiment_id = o.named_experiment AND v.variation_id = o.named_variation
             WHERE toDate32(o.occurred_at) BETWEEN e.first_exposure_date AND e.last_exposure_date
             """,
         )
         fields = "".join(f", `number {n}` AS `{field}`" for n, field in enumerate(self.rules.metric_fields))
-        self._write(
+        self.write(
             "metric_events",
             f"""
             SELECT event_id, event_name, unit_id, occurred_at, toDate32(occurred_at) AS event_date{fields}
-            FROM bench.events_once WHERE event_name IN ({_texts(self.rules.metric_events)})
+            FROM bench.events_once WHERE event_name IN ({texts(self.rules.metric_events)})
             """,
         )
         row = "(assigned_at, experiment_id, unit_id, variation_id, ingested_at)"
-        self._write(
+        self.write(
             "assignment_events",
             f"""
             WITH once AS (
                 SELECT event_id, min({row}) AS r FROM
-                file({_text(self.place.assignments)}, Parquet, {_text(_ASSIGNMENTS)})
+                file({text(self.place.assignments)}, Parquet, {text(ASSIGNMENTS)})
                 WHERE experiment_id IS NOT NULL AND unit_id IS NOT NULL AND variation_id IS NOT NULL
                   AND assigned_at IS NOT NULL
                 GROUP BY event_id, if(event_id IS NULL, toString({row}), '')
@@ -186,50 +114,14 @@ class ClickHouse:
             SELECT e.experiment_id AS experiment_id, o.event_id AS event_id, o.r.3 AS unit_id,
                    v.variation_id AS variation_id, o.r.1 AS assigned_at, toDate32(o.r.1) AS assignment_date
             FROM once o
-            JOIN {self._rules("experiments")} e ON e.experiment_id = o.r.2
-            JOIN {self._rules("variations")} v ON v.experiment_id = o.r.2 AND v.variation_id = o.r.4
+            JOIN {self.catalog_table("experiments")} e ON e.experiment_id = o.r.2
+            JOIN {self.catalog_table("variations")} v ON v.experiment_id = o.r.2 AND v.variation_id = o.r.4
             WHERE o.r.1 >= e.start_at AND o.r.1 < e.enrollment_end_at
             """,
         )
 
-    def _field(self, path: str) -> str:
-        key = path.removeprefix("properties.")
-        if key == path:
-            return f"toString({path})"
-        texts = [f"JSONExtract(properties, {_text(key)}, 'LowCardinality(Nullable(String))')"]
-        if "." in key:
-            texts.append(
-                f"JSONExtract(properties, {_texts(key.split('.'))}, 'LowCardinality(Nullable(String))')"
-            )
-        return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
-
-    def _number(self, path: str) -> str:
-        value = path if path == "value" else f"toFloat64OrNull({self._field(path)})"
-        return f"if(isFinite({value}), {value}, NULL)"
-
-    def _source_case(self, source: ExposureSource) -> dict[str, str]:
-        is_ours = f"event_name = {_text(source.event)}"
-        holds = " AND ".join(["is_object", *(self._holds(condition) for condition in source.filter)])
-        experiment, variation = self._field(source.experiment), self._field(source.variation)
-        return {
-            "source": f"{is_ours} AND {holds}, {_text(source.id)}",
-            "experiment": f"{is_ours}, ifNull({experiment}, '')",
-            "variation": f"{is_ours}, ifNull({variation}, '')",
-            "malformed": f"{is_ours}, NOT is_object OR ({holds} AND ({experiment} IS NULL OR {variation} IS NULL))",
-        }
-
-    def _holds(self, condition: Condition) -> str:
-        field = self._field(condition.field)
-        if condition.in_ is not None:
-            return f"ifNull({field} IN ({_texts(list(condition.in_))}), 0)"
-        if condition.not_in is not None:
-            return f"NOT ifNull({field} IN ({_texts(list(condition.not_in))}), 0)"
-        if condition.equals is not None:
-            return f"ifNull({field} = {_text(condition.equals)}, 0)"
-        return f"{field} IS NULL" if condition.is_null else f"{field} IS NOT NULL"
-
     def _assignments(self) -> None:
-        self._write(
+        self.write(
             "assignments",
             f"""
             SELECT experiment_id, unit_id, r.2 AS variation_id, r.1 AS assigned_at, toDate32(r.1) AS assignment_date,
@@ -237,13 +129,13 @@ class ClickHouse:
             FROM (
                 SELECT experiment_id, unit_id, min((assigned_at, variation_id)) AS r, count() AS n,
                        uniqExact(variation_id) AS k
-                FROM {self._read("assignment_events")} GROUP BY experiment_id, unit_id
+                FROM {self.read("assignment_events")} GROUP BY experiment_id, unit_id
             )
             """,
         )
 
     def _dedupe(self) -> None:
-        self._write(
+        self.write(
             "deduped_exposures",
             f"""
             SELECT experiment_id, unit_id, variation_id, exposure_date, r.1 AS first_exposed_at, last_exposed_at,
@@ -252,14 +144,14 @@ class ClickHouse:
                 SELECT experiment_id, unit_id, variation_id, exposure_date,
                        min((occurred_at, event_id, session_id)) AS r,
                        max(occurred_at) AS last_exposed_at, toInt64(count()) AS exposure_count
-                FROM {self._read("exposure_events")} GROUP BY experiment_id, unit_id, variation_id, exposure_date
+                FROM {self.read("exposure_events")} GROUP BY experiment_id, unit_id, variation_id, exposure_date
             )
             """,
         )
 
     def _validation(self) -> None:
         row = "(x.occurred_at, x.event_id, x.variation_id)"
-        self._write(
+        self.write(
             "exposure_validation",
             f"""
             WITH assigned AS (
@@ -268,14 +160,14 @@ class ClickHouse:
                        e.excludes_crossover AS excludes_crossover,
                        subtractMicroseconds(a.assigned_at, e.grace_us) AS counts_from,
                        addDays(a.assignment_date, e.observe_days) AS observed_until_date
-                FROM {self._read("assignments")} a JOIN {self._rules("experiments")} e
+                FROM {self.read("assignments")} a JOIN {self.catalog_table("experiments")} e
                   ON e.experiment_id = a.experiment_id
             ), observed AS (
                 SELECT a.experiment_id AS experiment_id, a.unit_id AS unit_id, min({row}) AS f,
                        minIf({row}, x.occurred_at >= a.counts_from) AS p,
                        countIf(x.occurred_at >= a.counts_from) AS later, toInt64(count()) AS n,
                        toInt64(uniqExact(x.variation_id)) AS k
-                FROM {self._read("exposure_events")} x
+                FROM {self.read("exposure_events")} x
                 JOIN assigned a ON a.experiment_id = x.experiment_id AND a.unit_id = x.unit_id
                 WHERE x.exposure_date BETWEEN subtractDays(a.assignment_date, {DAYS_OBSERVED_BEFORE})
                                           AND a.observed_until_date
@@ -316,7 +208,7 @@ class ClickHouse:
     def _outcomes(self) -> None:
         aggregates = "".join(f", {self._aggregate(metric)} AS `{metric.id}`" for metric in self.rules.metrics)
         completed = "".join(f", {self._completed(metric)} AS `{metric.id}`" for metric in self.rules.metrics)
-        self._write(
+        self.write(
             "unit_outcomes",
             f"""
             WITH anchored AS (
@@ -326,11 +218,11 @@ class ClickHouse:
                        if(at_exposure, 'first_exposure', 'assignment') AS anchor,
                        if(at_exposure, assumeNotNull(v.first_exposure_at), v.assigned_at) AS anchor_at,
                        addMicroseconds(anchor_at, e.outcome_us) AS window_end_at
-                FROM {self._read("exposure_validation")} v JOIN {self._rules("experiments")} e
+                FROM {self.read("exposure_validation")} v JOIN {self.catalog_table("experiments")} e
                   ON e.experiment_id = v.experiment_id
             ), aggregated AS (
                 SELECT a.experiment_id AS experiment_id, a.unit_id AS unit_id{aggregates}
-                FROM {self._read("metric_events")} m JOIN anchored a ON a.unit_id = m.unit_id
+                FROM {self.read("metric_events")} m JOIN anchored a ON a.unit_id = m.unit_id
                 WHERE m.occurred_at >= a.anchor_at AND m.occurred_at < a.window_end_at
                 GROUP BY a.experiment_id, a.unit_id
             )
@@ -343,7 +235,7 @@ class ClickHouse:
         )
 
     def _aggregate(self, metric: Metric) -> str:
-        is_ours = f"m.event_name = {_text(metric.event)}"
+        is_ours = f"m.event_name = {text(metric.event)}"
         match metric.aggregation:
             case "count":
                 return f"toInt64(countIf({is_ours}))"
@@ -363,7 +255,7 @@ class ClickHouse:
             value = f"ifNull({value}, 0)"
         if metric.cap is not None:
             value = f"if({value} > {metric.cap}, {metric.cap}, {value})"
-        return f"if(a.experiment_id IN ({_texts(self.rules.listing(metric))}), {value}, NULL)"
+        return f"if(a.experiment_id IN ({texts(self.rules.listing(metric))}), {value}, NULL)"
 
     def _quality(self) -> None:
         names = ("assigned_units", *_FLAGS)
@@ -382,12 +274,12 @@ class ClickHouse:
             if(count(exposure_delay_seconds) > 0, quantileExactInclusive(0.95)(exposure_delay_seconds), NULL)
                 AS p95_exposure_delay_seconds
         """
-        self._write(
+        self.write(
             "daily_quality",
             f"""
             WITH judged AS (
                 SELECT v.* EXCEPT (first_exposure_at), a.is_conflicting AS is_conflicting
-                FROM {self._read("exposure_validation")} v JOIN {self._read("assignments")} a
+                FROM {self.read("exposure_validation")} v JOIN {self.read("assignments")} a
                   ON a.experiment_id = v.experiment_id AND a.unit_id = v.unit_id
             ), counted AS (
                 SELECT experiment_id, assignment_date, variation_id, {measures}
@@ -398,8 +290,8 @@ class ClickHouse:
             ), unassigned AS (
                 SELECT x.experiment_id AS experiment_id, x.exposure_date AS assignment_date,
                        toInt64(count()) AS unassigned_exposed_units
-                FROM (SELECT DISTINCT experiment_id, unit_id, exposure_date FROM {self._read("deduped_exposures")}) x
-                LEFT JOIN (SELECT experiment_id, unit_id, assignment_date AS cohort FROM {self._read("assignments")}) a
+                FROM (SELECT DISTINCT experiment_id, unit_id, exposure_date FROM {self.read("deduped_exposures")}) x
+                LEFT JOIN (SELECT experiment_id, unit_id, assignment_date AS cohort FROM {self.read("assignments")}) a
                   ON a.experiment_id = x.experiment_id AND a.unit_id = x.unit_id
                 WHERE a.cohort IS NULL OR a.cohort > addDays(x.exposure_date, {DAYS_TO_ASSIGN_AFTER_EXPOSURE})
                 GROUP BY x.experiment_id, x.exposure_date
@@ -410,8 +302,8 @@ class ClickHouse:
                 SELECT d.experiment_id AS experiment_id, d.assignment_date AS assignment_date,
                        v.variation_id AS variation_id
                 FROM days d JOIN (
-                    SELECT experiment_id, variation_id FROM {self._rules("variations")}
-                    UNION ALL SELECT experiment_id, '*' AS variation_id FROM {self._rules("experiments")}
+                    SELECT experiment_id, variation_id FROM {self.catalog_table("variations")}
+                    UNION ALL SELECT experiment_id, '*' AS variation_id FROM {self.catalog_table("experiments")}
                 ) v ON v.experiment_id = d.experiment_id
             ), filled AS (
                 SELECT g.experiment_id AS experiment_id, g.assignment_date AS assignment_date,
