@@ -23,7 +23,7 @@ from resources.workspace import Workspace
 # Rows of input that a batch holds at most; a single experiment may hold more.
 _ROWS_PER_BATCH = 3_000_000
 # Compressed staged bytes that a batch of days holds at most; a single day may hold more.
-_STAGED_BYTES_PER_BATCH = 64 << 20
+_STAGED_BYTES_PER_BATCH = 8 << 20
 
 
 @dataclass(frozen=True)
