@@ -1,71 +1,104 @@
-"""Reading the tables with SQL, safely: one SELECT, read-only, without access to files or the network.
+"""Answering a query over the warehouse and the staged tables, read-only, without files and network.
 
-How the warehouse is opened stands in `warehouse`; how rows are laid out for people, in `query_output`.
+What a query may be stands in `query_guard`, how an answer is written in `query_output`.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 import polars as pl
-import pyarrow.dataset
+import pyarrow as pa
 
-from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES, TableContract, empty_frame
+from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES
+from resources.query_guard import CheckedQuery, QueryError, check_query, one_sentence, refuse_unknown_tables
+from resources.query_tables import empty_table, staged_dataset
+from resources.query_values import Column, plain_columns
 from resources.staging import Staging
 from resources.warehouse import Mode, Warehouse
-from resources.warehouse_tables import stored_columns
+
+__all__ = ["QueryError", "QueryResult", "run_query"]
+
+_ROWS_PER_BATCH = 122_880
 
 
-class QueryError(Exception):
-    """The query cannot be answered; the message says what to change."""
+@dataclass
+class QueryResult:
+    """An answer that is computed while it is read, once; closing it lets go of the warehouse."""
+
+    columns: list[Column]
+    _relation: duckdb.DuckDBPyRelation
+    _open: ExitStack = field(repr=False)
+
+    def batches(self, expressions: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
+        """The rows as Arrow batches of the given SQL expressions over the columns, by name; the first is empty.
+
+        Raises:
+            QueryError: the query fails while it runs.
+        """
+        projection = ", ".join(f'{expression} AS "{name}"' for name, expression in expressions.items())
+        try:
+            reader = self._relation.project(projection).to_arrow_reader(_ROWS_PER_BATCH)
+            yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+            yield from reader
+        except duckdb.Error as error:
+            raise QueryError(one_sentence(error)) from error
+
+    def frame(self) -> pl.DataFrame:
+        """All rows; types that Polars does not have become text. Closes the result."""
+        plain = plain_columns(self.columns)
+        with self:
+            batches = list(self.batches({f"c{i}": sql for i, sql in enumerate(plain.values())}))
+        rows = pl.concat([pl.DataFrame(batch) for batch in batches])
+        return rows.rename(dict(zip(rows.columns, plain, strict=True)))
+
+    def close(self) -> None:
+        """Let go of the warehouse."""
+        self._open.close()
+
+    def __enter__(self) -> "QueryResult":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-def run_query(warehouse: Warehouse, staging: Path, sql: str) -> pl.DataFrame:
-    """The rows of one SELECT over the tables of the contract, wherever they are stored.
+def run_query(warehouse: Warehouse, staging: str | Path, sql: str) -> QueryResult:
+    """Start answering a query; whoever gets the result reads it once and closes it.
 
-    A table that has not been computed yet is empty.
+    A table of the contract that has not been built yet is empty.
+
+    Args:
+        warehouse: Where the tables are.
+        staging: Folder of the staged tables.
+        sql: One SELECT.
 
     Raises:
-        QueryError: not exactly one SELECT, or one that DuckDB refuses; names what is wrong in it.
-        WarehouseMissing: nothing has been computed yet.
+        QueryError: the query is not one SELECT over our tables, or DuckDB finds a mistake in it.
+        WarehouseMissing: nothing has been built yet.
+        WarehouseBusy: a process that is writing holds the warehouse.
     """
-    _check_is_one_select(sql)
-    with warehouse.connect(mode=Mode.QUERY) as connection:
-        for name, contract in STAGED_TABLES.items():
-            connection.register(name, _staged(Staging(staging), contract))
-        for name, contract in WAREHOUSE_TABLES.items():
-            if stored_columns(connection, name) is None:
-                connection.register(name, empty_frame(contract).to_arrow())
+    query = check_query(sql)
+    with ExitStack() as stack:
+        connection = stack.enter_context(warehouse.connect(mode=Mode.QUERY))
+        _add_tables(connection, query, Staging(Path(staging)))
         try:
-            return _with_plain_integers(connection.execute(sql).pl())
+            relation = connection.sql(query.sql)
         except duckdb.Error as error:
-            raise QueryError(_sentence(error)) from error
+            raise QueryError(one_sentence(error)) from error
+        columns = [Column(*pair) for pair in zip(relation.columns, relation.types, strict=True)]
+        return QueryResult(columns, relation, stack.pop_all())
 
 
-def _check_is_one_select(sql: str) -> None:
-    try:
-        statements = duckdb.extract_statements(sql)
-    except duckdb.Error as error:
-        raise QueryError(_sentence(error)) from error
-    found = [statement.type.name for statement in statements]
-    if found != ["SELECT"]:
-        raise QueryError(f"found {' and '.join(found) or 'no statement'}, expected exactly one SELECT.")
-
-
-def _staged(staging: Staging, contract: type[TableContract]) -> pyarrow.dataset.Dataset:
-    """The staged files as a dataset: DuckDB reads the columns and row groups it needs, and no other file."""
-    schema = empty_frame(contract).to_arrow().schema
-    return pyarrow.dataset.dataset(
-        [str(file) for file in staging.files(contract)], schema=schema, format="parquet"
-    )
-
-
-def _with_plain_integers(rows: pl.DataFrame) -> pl.DataFrame:
-    """DuckDB sums integers as 128-bit ones; those that fit become plain ones, which every format can hold."""
-    wide = [c for c, dtype in rows.schema.items() if dtype == pl.Int128 or str(dtype).endswith("scale=0)")]
-    narrow = rows.with_columns(pl.col(wide).cast(pl.Int64, strict=False))
-    fits = [column for column in wide if narrow[column].null_count() == rows[column].null_count()]
-    return rows.with_columns(narrow[column] for column in fits)
-
-
-def _sentence(error: duckdb.Error) -> str:
-    return " ".join(str(error).split())
+def _add_tables(connection: duckdb.DuckDBPyConnection, query: CheckedQuery, staging: Staging) -> None:
+    built = {name for (name,) in connection.execute("SHOW TABLES").fetchall()}
+    refuse_unknown_tables(query, built | WAREHOUSE_TABLES.keys() | STAGED_TABLES.keys())
+    asked_for = {table.rpartition(".")[2] for table in query.tables}
+    for name, contract in (WAREHOUSE_TABLES | STAGED_TABLES).items():
+        if name not in built and (name in asked_for or query.lists_tables):
+            is_staged = name in STAGED_TABLES
+            connection.register(
+                name, staged_dataset(staging, contract) if is_staged else empty_table(contract)
+            )

@@ -50,6 +50,8 @@ class Admission:
         """
         table = table_name(self._contract)
         frame = conformed(frame, self._wanted, table)
+        if frame.is_empty():
+            return frame
         outside = frame.filter(~self._inside)
         if outside.height:
             raise RowsOutsidePartition(

@@ -10,7 +10,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import IO
 
 import duckdb
@@ -19,7 +19,7 @@ import polars as pl
 
 from resources.warehouse_errors import ExtensionMissing, WarehouseMissing, WarehouseUnreadable
 from resources.warehouse_sessions import Mode, Patience, load_extension, lock_down, open_session
-from resources.warehouse_slices import literal, quoted
+from resources.warehouse_slices import literal
 from resources.warehouse_url import LakeLocation, without_password
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
@@ -62,16 +62,10 @@ class LakeStore:
             self._make_folders()
         elif not self.exists():
             raise self._missing()
-        if mode is Mode.QUERY:
-            connection = self._new_session(mode)
-        else:
-            with _SHARED_LOCK:
-                key = f"{self._kind} {self.location.data_protocol}"
-                if key not in _SHARED:
-                    _SHARED[key] = self._new_session(mode)
-                connection = _SHARED[key].cursor()
         alias = f"warehouse_{next(_ALIASES)}"
-        try:
+        with closing(
+            self._new_session(mode) if mode is Mode.QUERY else self._shared_session(mode)
+        ) as connection:
             self._attach(connection, alias, mode)
             try:
                 connection.execute(f"USE {alias}")
@@ -79,9 +73,9 @@ class LakeStore:
                     lock_down(connection, allowed_directory=self.location.data_path)
                 yield connection
             finally:
-                _detach(connection, alias)
-        finally:
-            connection.close()
+                if mode is not Mode.QUERY:
+                    connection.execute("USE memory")
+                    connection.execute(f"DETACH {alias}")
 
     @contextmanager
     def writing_alone(self) -> Iterator[None]:
@@ -117,6 +111,13 @@ class LakeStore:
     def _make_folders(self) -> None:
         if self.location.catalog_file is not None:
             self.location.catalog_file.parent.mkdir(parents=True, exist_ok=True)
+
+    def _shared_session(self, mode: Mode) -> duckdb.DuckDBPyConnection:
+        with _SHARED_LOCK:
+            key = f"{self._kind} {self.location.data_protocol}"
+            if key not in _SHARED:
+                _SHARED[key] = self._new_session(mode)
+            return _SHARED[key].cursor()
 
     def _new_session(self, mode: Mode) -> duckdb.DuckDBPyConnection:
         session = open_session(mode)
@@ -175,6 +176,7 @@ class LakeRows:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._files: list[str] = []
+        self._may_be_published = False
 
     def add(self, frame: pl.DataFrame) -> None:
         """Write a frame to a file of its own."""
@@ -187,6 +189,7 @@ class LakeRows:
 
     def publish(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
         """Add the files to the table; a column that a file does not have is null."""
+        self._may_be_published = True
         (database,) = connection.execute("SELECT current_database()").fetchone() or ("",)
         for file in self._files:
             connection.execute(
@@ -195,16 +198,11 @@ class LakeRows:
             )
 
     def remove(self) -> None:
-        """Remove the files that no transaction published."""
-        for file in self._files:
+        """Remove the files, unless a transaction has met them: who knows whether a commit that failed did."""
+        for file in [] if self._may_be_published else self._files:
             filesystem, path = fsspec.core.url_to_fs(file)
             if filesystem.exists(path):
                 filesystem.rm(path)
-
-
-def _detach(connection: duckdb.DuckDBPyConnection, alias: str) -> None:
-    connection.execute("USE memory")
-    connection.execute(f"DETACH {quoted(alias)}")
 
 
 def _locked(lock: IO[str]) -> bool:

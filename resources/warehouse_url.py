@@ -3,6 +3,7 @@
 How either is opened stands in the module of its kind.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def parse_location(url: str) -> FileLocation | LakeLocation:
         return _lake(url.removeprefix("ducklake:"))
     if not url or "://" in url or re.match(r"(md|motherduck|postgres|sqlite|mysql):", url):
         raise WarehouseUrlError(f"warehouse {without_password(url)!r}: {_ALLOWED}.")
-    return FileLocation(Path(url).expanduser().absolute())
+    return FileLocation(_absolute(url))
 
 
 def _lake(rest: str) -> LakeLocation:
@@ -73,7 +74,7 @@ def _lake(rest: str) -> LakeLocation:
                 "`?data_path=FOLDER_OR_URL` at the end: PostgreSQL holds the catalog, not the rows."
             )
         return LakeLocation(catalog, _data_path(data_path), None)
-    file = Path(place).expanduser().absolute()
+    file = _absolute(place)
     return LakeLocation(
         f"sqlite:{file}", _data_path(data_path or str(file.parent / f"{file.stem}.files")), file
     )
@@ -87,7 +88,11 @@ def _data_path(text: str) -> str:
         )
     if "://" in text and not text.startswith("file://"):
         return text.rstrip("/") + "/"
-    return str(Path(text.removeprefix("file://")).expanduser().absolute()) + "/"
+    return f"{_absolute(text.removeprefix('file://'))}/"
+
+
+def _absolute(text: str) -> Path:
+    return Path(os.path.abspath(Path(text).expanduser()))
 
 
 def without_password(text: str) -> str:
