@@ -27,6 +27,8 @@ __all__ = ["ContractBreach", "UnknownTable", "WarehouseIOManager", "WarehouseWin
 
 # An asset whose first partition also stands for the days before it says so in its metadata.
 OPEN_START = "has_open_start"
+# The check that stands for the contract's rules; passed by the asset, failed here, before anything is published.
+CONTRACT_CHECK = "obeys_its_contract"
 
 
 class UnknownTable(dg.DagsterInvariantViolationError):
@@ -70,15 +72,15 @@ class _Tables(DbIOManager):
         frames = iter(_frames(obj))
         first = next(frames, None)
         extra = extra_columns(contract, first) if first is not None else {}
-        written = self._warehouse.replace(
-            contract,
-            (
-                judged(contract, frame)
-                for frame in itertools.chain([first] if first is not None else [], frames)
-            ),
-            _slices(context, context.definition_metadata),
-            extra,
-        )
+        rows = itertools.chain([first] if first is not None else [], frames)
+        slices = _slices(context, context.definition_metadata)
+        try:
+            written = self._warehouse.replace(
+                contract, (judged(contract, frame) for frame in rows), slices, extra
+            )
+        except ContractBreach as breach:
+            _turn_red(context, breach)
+            raise
         _describe(context, contract, written, extra, self._warehouse)
 
     def load_input(self, context: dg.InputContext) -> WarehouseWindow | pl.LazyFrame | pl.DataFrame:
@@ -95,6 +97,19 @@ class _Tables(DbIOManager):
         if wanted is pl.DataFrame:
             return window.scan().collect()
         return window
+
+
+def _turn_red(context: dg.OutputContext, breach: ContractBreach) -> None:
+    """Record the failed check: the step fails before it could report one itself."""
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=context.asset_key,
+        check_name=CONTRACT_CHECK,
+        passed=False,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=breach.description,
+        metadata=breach.metadata,
+    )
+    context.step_context.instance.report_runless_asset_event(evaluation)
 
 
 def _contract(context: dg.OutputContext | dg.InputContext) -> type[TableContract]:

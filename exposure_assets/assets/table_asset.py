@@ -17,7 +17,7 @@ from partitions import mappings
 from partitions.calendar import Calendar
 from resources.staging import Staging
 from resources.warehouse import PartitionSlice, slices_of
-from resources.warehouse_io_manager import WarehouseWindow
+from resources.warehouse_io_manager import CONTRACT_CHECK, WarehouseWindow
 from resources.workspace import Workspace
 
 # Rows of input that a batch holds at most; a single experiment may hold more.
@@ -97,8 +97,12 @@ class TableAsset:
         """The Dagster asset: one run computes a range of partitions, batch by batch, published at once."""
         name = table_name(self.contract)
 
-        def compute(context: dg.AssetExecutionContext, **windows: WarehouseWindow) -> dg.Output[Any]:
-            return dg.Output(lambda: self._frames(context, windows))
+        def compute(context: dg.AssetExecutionContext, **windows: WarehouseWindow) -> Iterator[Any]:
+            yield dg.Output(lambda: self._frames(context, windows))
+            # Reached only when every frame was judged and published: a breach ends the step above.
+            yield dg.AssetCheckResult(
+                check_name=CONTRACT_CHECK, passed=True, metadata={"rules": self._rules()}
+            )
 
         return dg.asset(
             name=name,
@@ -111,6 +115,14 @@ class TableAsset:
                 dg.AssetDep(name, partition_mapping=mapping(horizon_days))
                 for name, mapping in {**self.reads_staged, **self._whole_tables()}.items()
             ],
+            check_specs=[
+                dg.AssetCheckSpec(
+                    CONTRACT_CHECK,
+                    asset=name,
+                    blocking=True,
+                    description="Grain, types and rules of the contract, judged before the rows are published.",
+                )
+            ],
             partitions_def=calendar.days_by_experiment,
             backfill_policy=dg.BackfillPolicy.single_run(),
             group_name=self.group,
@@ -119,6 +131,12 @@ class TableAsset:
             required_resource_keys={"workspace"},
             metadata={"partition_expr": self.contract.partition_columns()},
         )(compute)
+
+    def _rules(self) -> dg.MarkdownMetadataValue:
+        schema = self.contract.to_schema()
+        rules = [f"- {check.name}" for check in schema.checks or [] if check.name]
+        columns = [f"- {name}: {column.dtype}" for name, column in schema.columns.items()]
+        return dg.MetadataValue.md("\n".join([*rules, *columns]))
 
     def _whole_tables(self) -> dict[str, mappings.Mapping]:
         return {table_name(contract): mappings.assigned_days for contract in self.reads_whole}

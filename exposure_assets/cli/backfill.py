@@ -197,7 +197,9 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
     failures = [event for event in result.all_events if event.is_step_failure]
     if not failures:
         ended = [event.message for event in result.all_events if event.is_failure]
-        return f"run {result.run_id} failed before its first step: {ended[-1] if ended else 'without a message'}"
+        return (
+            f"run {result.run_id} failed before its first step: {ended[-1] if ended else 'without a message'}"
+        )
     data = failures[0].step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description

@@ -62,9 +62,7 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
         summary = Backfill(workspace, calendar, instance).run(plan)
     console = Console(width=None if sys.stdout.isatty() else 120)
     show(summary, console)
-    console.print(
-        f"{_said(plan)} in {time.monotonic() - started:.1f} s, warehouse {warehouse}"
-    )
+    console.print(f"{_said(plan)} in {time.monotonic() - started:.1f} s, warehouse {warehouse}")
     failed = failed_checks(summary)
     for check in failed:
         errors.print(f"check failed: {check}", markup=False, highlight=False)
