@@ -63,7 +63,7 @@ def test_files_split_shuffled_repeated_and_moved_give_the_same_tables(tmp_path: 
 
 
 def test_days_materialised_one_by_one_in_any_order_give_the_tables_of_one_run(tmp_path: Path):
-    zone = simulated(tmp_path / "zone", days=5, units=120)
+    zone = simulated(tmp_path / "zone", days=3, units=120)
     installation = Installation(zone, tmp_path / "place")
     days = all_days(installation)
     random.Random(4).shuffle(days)
