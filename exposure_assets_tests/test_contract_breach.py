@@ -5,6 +5,7 @@ What each contract demands is tested beside the contracts.
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -18,7 +19,7 @@ from resources.warehouse_io_manager import CONTRACT_CHECK, WarehouseIOManager
 DAY = date(2026, 1, 1)
 
 
-def row(variation_id: str, assigned_units: int, exposed_units: int) -> dict[str, object]:
+def row(variation_id: str, assigned_units: int, exposed_units: int) -> dict[str, Any]:
     counts = dict.fromkeys((name for name in columns_of(DailyQuality) if name.endswith("_units")), 0)
     total = {"unassigned_exposed_units": 0 if variation_id == "*" else None}
     key = {"experiment_id": "exp", "assignment_date": DAY, "variation_id": variation_id}
@@ -26,7 +27,7 @@ def row(variation_id: str, assigned_units: int, exposed_units: int) -> dict[str,
 
 
 def materialise(
-    rows: list[dict[str, object]], place: Path, instance: dg.DagsterInstance
+    rows: list[dict[str, Any]], place: Path, instance: dg.DagsterInstance
 ) -> dg.ExecuteInProcessResult:
     @dg.asset(
         partitions_def=Calendar(DAY, DAY).days_by_experiment,
