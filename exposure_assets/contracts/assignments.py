@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from exposure_assets.contracts.base import TableContract, UtcInstant, holds
+from exposure_assets.contracts.base import AssignedUnitContract, TableContract, UtcInstant, holds
 
 
 class AssignmentEvents(TableContract):
@@ -30,7 +30,7 @@ class AssignmentEvents(TableContract):
         return {"date": "assignment_date"}
 
 
-class Assignments(TableContract):
+class Assignments(AssignedUnitContract):
     """The canonical assignment: one row per experiment and unit, over all partitions together."""
 
     experiment_id: pl.String = pa.Field(description="The experiment.")
@@ -46,18 +46,6 @@ class Assignments(TableContract):
 
     class Config:
         name = "assignments"
-
-    @classmethod
-    def grain(cls) -> tuple[str, ...]:
-        return ("experiment_id", "unit_id")
-
-    @classmethod
-    def partition_columns(cls) -> dict[str, str]:
-        return {"date": "assignment_date", "experiment": "experiment_id"}
-
-    @classmethod
-    def is_unique_over_all_partitions(cls) -> bool:
-        return True
 
     @pa.dataframe_check(name="assignment_date is the UTC day of assigned_at")
     @classmethod

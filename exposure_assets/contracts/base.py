@@ -57,6 +57,22 @@ class TableContract(pa.DataFrameModel):
         return data.lazyframe.select(~key.is_duplicated())
 
 
+class AssignedUnitContract(TableContract):
+    """A table with one row per assigned unit: unique over all partitions, stored by cohort and experiment."""
+
+    @classmethod
+    def grain(cls) -> tuple[str, ...]:
+        return ("experiment_id", "unit_id")
+
+    @classmethod
+    def partition_columns(cls) -> dict[str, str]:
+        return {"date": "assignment_date", "experiment": "experiment_id"}
+
+    @classmethod
+    def is_unique_over_all_partitions(cls) -> bool:
+        return True
+
+
 def columns_of(contract: type[TableContract]) -> dict[str, pl.DataType]:
     """The contract's columns and Polars dtypes, in order."""
     return {name: column.dtype.type for name, column in contract.to_schema().columns.items()}

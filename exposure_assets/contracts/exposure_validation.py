@@ -7,7 +7,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from exposure_assets.contracts.base import TableContract, UtcInstant, holds
+from exposure_assets.contracts.base import AssignedUnitContract, UtcInstant, holds
 
 VALIDATION_STATUSES = (
     "no_exposure",
@@ -19,7 +19,7 @@ VALIDATION_STATUSES = (
 )
 
 
-class ExposureValidation(TableContract):
+class ExposureValidation(AssignedUnitContract):
     """One row per assignment: was the unit exposed, in time, to its own variation?"""
 
     experiment_id: pl.String = pa.Field(description="The experiment.")
@@ -56,18 +56,6 @@ class ExposureValidation(TableContract):
 
     class Config:
         name = "exposure_validation"
-
-    @classmethod
-    def grain(cls) -> tuple[str, ...]:
-        return ("experiment_id", "unit_id")
-
-    @classmethod
-    def partition_columns(cls) -> dict[str, str]:
-        return {"date": "assignment_date", "experiment": "experiment_id"}
-
-    @classmethod
-    def is_unique_over_all_partitions(cls) -> bool:
-        return True
 
     @pa.dataframe_check(name="the delay is first_exposure_at minus assigned_at in whole seconds")
     @classmethod

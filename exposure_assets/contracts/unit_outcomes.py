@@ -9,7 +9,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from exposure_assets.contracts.base import TableContract, UtcInstant, holds
+from exposure_assets.contracts.base import AssignedUnitContract, UtcInstant, holds
 from exposure_assets.contracts.catalog import Metric
 
 AGGREGATION_TYPES: dict[str, type[pl.DataType]] = {
@@ -23,7 +23,7 @@ AGGREGATION_TYPES: dict[str, type[pl.DataType]] = {
 }
 
 
-class UnitOutcomes(TableContract):
+class UnitOutcomes(AssignedUnitContract):
     """One row per assignment: what the unit did inside its outcome window; metric columns follow."""
 
     experiment_id: pl.String = pa.Field(description="The experiment.")
@@ -38,18 +38,6 @@ class UnitOutcomes(TableContract):
 
     class Config:
         name = "unit_outcomes"
-
-    @classmethod
-    def grain(cls) -> tuple[str, ...]:
-        return ("experiment_id", "unit_id")
-
-    @classmethod
-    def partition_columns(cls) -> dict[str, str]:
-        return {"date": "assignment_date", "experiment": "experiment_id"}
-
-    @classmethod
-    def is_unique_over_all_partitions(cls) -> bool:
-        return True
 
     @pa.dataframe_check(name="the window does not end before it starts")
     @classmethod
