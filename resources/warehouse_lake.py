@@ -10,7 +10,7 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import IO
 
 import duckdb
@@ -31,9 +31,11 @@ _CONFLICT = re.compile(
     re.IGNORECASE,
 )
 _ALIASES = itertools.count(1)
-# Loading the extensions takes a third of a second, attaching a catalog a few milliseconds: one session per process.
-_SHARED: dict[str, duckdb.DuckDBPyConnection] = {}
-_SHARED_LOCK = threading.Lock()
+# Loading the extensions takes a third of a second, attaching a catalog a few milliseconds: sessions are kept for the
+# next to come. Each serves one at a time, because a session that attaches and reads on several threads at once now
+# and then does not find the catalog it has just attached.
+_IDLE: dict[str, list[duckdb.DuckDBPyConnection]] = {}
+_IDLE_LOCK = threading.Lock()
 
 
 class LakeStore:
@@ -63,9 +65,7 @@ class LakeStore:
         elif not self.exists():
             raise self._missing()
         alias = f"warehouse_{next(_ALIASES)}"
-        with closing(
-            self._new_session(mode) if mode is Mode.QUERY else self._shared_session(mode)
-        ) as connection:
+        with self._new_session() if mode is Mode.QUERY else self._kept_session() as connection:
             self._attach(connection, alias, mode)
             try:
                 connection.execute(f"USE {alias}")
@@ -112,15 +112,26 @@ class LakeStore:
         if self.location.catalog_file is not None:
             self.location.catalog_file.parent.mkdir(parents=True, exist_ok=True)
 
-    def _shared_session(self, mode: Mode) -> duckdb.DuckDBPyConnection:
-        with _SHARED_LOCK:
-            key = f"{self._kind} {self.location.data_protocol}"
-            if key not in _SHARED:
-                _SHARED[key] = self._new_session(mode)
-            return _SHARED[key].cursor()
+    @contextmanager
+    def _kept_session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        kind = f"{self._kind} {self.location.data_protocol}"
+        with _IDLE_LOCK:
+            idle = _IDLE.setdefault(kind, [])
+            session = idle.pop() if idle else None
+        if session is None:
+            session = self._loaded(open_session(Mode.READ))
+        # What it hands out is closed at the end like any connection; the session itself waits for the next.
+        with session.cursor() as connection:
+            yield connection
+        with _IDLE_LOCK:
+            idle.append(session)
 
-    def _new_session(self, mode: Mode) -> duckdb.DuckDBPyConnection:
-        session = open_session(mode)
+    @contextmanager
+    def _new_session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._loaded(open_session(Mode.QUERY)) as session:
+            yield session
+
+    def _loaded(self, session: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         for extension in (_EXTENSIONS[self._kind], "ducklake"):
             load_extension(session, extension)
         if (protocol := self.location.data_protocol) is not None:
