@@ -13,7 +13,7 @@ import polars as pl
 from exposure_assets.contracts import TableContract, table_name
 from resources.warehouse_errors import RepeatedKeys, RowsOutsidePartition
 from resources.warehouse_shown_rows import ROWS_SHOWN, as_markdown
-from resources.warehouse_slices import PartitionSlice, as_expression, quoted
+from resources.warehouse_slices import PartitionSlice, outside, quoted
 from resources.warehouse_tables import Columns, conformed
 
 
@@ -37,7 +37,7 @@ class Admission:
         self._contract = contract
         self._wanted = wanted
         self._dimensions = contract.partition_columns()
-        self._inside = as_expression(slices, self._dimensions)
+        self._slices = slices
         self.written = Written()
         self.has_shared_partitions = False
 
@@ -52,11 +52,11 @@ class Admission:
         frame = conformed(frame, self._wanted, table)
         if frame.is_empty():
             return frame
-        outside = frame.filter(~self._inside)
-        if outside.height:
+        strays = outside(frame, self._slices, self._dimensions)
+        if strays.height:
             raise RowsOutsidePartition(
-                f"{table}: found {outside.height} rows outside the partitions being written, expected none: "
-                f"the next run would double them. The first rows:\n{as_markdown(outside)}"
+                f"{table}: found {strays.height} rows outside the partitions being written, expected none: "
+                f"the next run would double them. The first rows:\n{as_markdown(strays)}"
             )
         self._count(frame)
         return frame

@@ -23,6 +23,12 @@ from resources.warehouse_slices import literal
 from resources.warehouse_url import LakeLocation, without_password
 
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
+# DuckLake wants DuckDB's own extension for these, although fsspec does the reading and writing: so the warehouse finds
+# its credentials where the landing zone finds its own.
+_EXTENSIONS_OF_STORES = {
+    **dict.fromkeys(("s3", "s3a", "s3n", "gs", "gcs", "r2"), "httpfs"),
+    **dict.fromkeys(("az", "azure", "abfs", "abfss"), "azure"),
+}
 _ADVICE = "Wait for the others to end and run it again; many writers at once want a PostgreSQL catalog."
 # What DuckLake and its catalog say when two transactions met; the loser has changed nothing.
 _CONFLICT = re.compile(
@@ -135,6 +141,8 @@ class LakeStore:
         for extension in (_EXTENSIONS[self._kind], "ducklake"):
             load_extension(session, extension)
         if (protocol := self.location.data_protocol) is not None:
+            if protocol in _EXTENSIONS_OF_STORES:
+                load_extension(session, _EXTENSIONS_OF_STORES[protocol])
             session.register_filesystem(_filesystem(protocol))
         return session
 

@@ -1,4 +1,4 @@
-"""Which rows a set of partitions covers: rectangles of days and experiments, as SQL and as Polars expressions.
+"""Which rows a set of partitions covers: rectangles of days and experiments, in SQL and in Polars.
 
 How partitions depend on each other is Dagster's business; how rows are stored, the warehouse's.
 """
@@ -6,7 +6,6 @@ How partitions depend on each other is Dagster's business; how rows are stored, 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import reduce
 
 import polars as pl
 
@@ -91,24 +90,30 @@ def _one_as_sql(part: PartitionSlice, columns: Mapping[str, str]) -> str:
     return " AND ".join(conditions) or "true"
 
 
-def as_expression(slices: Iterable[PartitionSlice], columns: Mapping[str, str]) -> pl.Expr:
-    """The rows of the slices as a Polars expression that is never null."""
-    parts = [_one_as_expression(part, columns) for part in slices]
-    return reduce(lambda left, right: left | right, parts, pl.lit(False)).fill_null(False)
+def outside(
+    frame: pl.DataFrame, slices: Iterable[PartitionSlice], columns: Mapping[str, str]
+) -> pl.DataFrame:
+    """The rows of a frame that lie in none of the slices; a row without a day or experiment lies in no limited one."""
+    for part in slices:
+        conditions = _conditions(part, columns)
+        if not conditions:
+            return frame.clear()
+        # Never literals alone: Polars 2.1 gives those another length than a large frame.
+        frame = frame.filter(~pl.all_horizontal(conditions).fill_null(False))
+    return frame
 
 
-def _one_as_expression(part: PartitionSlice, columns: Mapping[str, str]) -> pl.Expr:
-    condition = pl.lit(True)
+def _conditions(part: PartitionSlice, columns: Mapping[str, str]) -> list[pl.Expr]:
+    conditions = []
     if "date" in columns:
         if part.first_day is not None:
-            condition &= pl.col(columns["date"]) >= pl.lit(part.first_day, pl.Date)
+            conditions.append(pl.col(columns["date"]) >= pl.lit(part.first_day, pl.Date))
         if part.last_day is not None:
-            condition &= pl.col(columns["date"]) <= pl.lit(part.last_day, pl.Date)
+            conditions.append(pl.col(columns["date"]) <= pl.lit(part.last_day, pl.Date))
     if "experiment" in columns and part.experiments is not None:
-        condition &= pl.col(columns["experiment"]).is_in(
-            pl.Series(part.experiments, dtype=pl.String).implode()
-        )
-    return condition
+        wanted = pl.Series(part.experiments, dtype=pl.String).implode()
+        conditions.append(pl.col(columns["experiment"]).is_in(wanted))
+    return conditions
 
 
 def quoted(name: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.warehouse import PartitionSlice, slices_of
-from resources.warehouse_slices import as_expression, as_sql
+from resources.warehouse_slices import as_sql, outside
 
 COLUMNS = {"date": "day", "experiment": "experiment"}
 FIRST = date(2025, 12, 28)
@@ -55,10 +55,20 @@ def test_the_rectangles_cover_exactly_the_keys_in_sql_and_in_polars(wanted: set[
         schema={"day": pl.Date, "experiment": pl.String},
         orient="row",
     )
-    in_polars = every.filter(as_expression(slices, COLUMNS))
+    in_polars = every.join(outside(every, slices, COLUMNS), on=every.columns, how="anti", nulls_equal=True)
     in_sql = duckdb.sql(f"SELECT * FROM every WHERE {as_sql(slices, COLUMNS)}").pl()
     assert set(in_polars.rows()) == wanted
     assert sorted(in_sql.rows()) == sorted(in_polars.rows())
+
+
+def test_slices_without_limits_cover_every_row_of_a_frame_of_any_size():
+    for height in (0, 1, 500_000):
+        frame = pl.select(day=pl.repeat(None, height, dtype=pl.Date), experiment=pl.repeat("a", height))
+        assert outside(frame, [PartitionSlice()], COLUMNS).is_empty()
+        assert outside(frame, [PartitionSlice()], {}).is_empty()
+        assert outside(frame, [], COLUMNS).height == height
+        assert outside(frame, [PartitionSlice(experiments=("a",))], COLUMNS).is_empty()
+        assert outside(frame, [PartitionSlice(first_day=FIRST)], COLUMNS).height == height
 
 
 def test_the_part_of_some_experiments_keeps_the_days():
