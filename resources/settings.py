@@ -4,6 +4,7 @@ What the places hold and how they are read stands in the resource of each.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,9 @@ class SettingError(ValueError):
 class Settings:
     """Where things are.
 
-    `landing` may be any fsspec URL, `warehouse` a DuckDB file or a `ducklake:` URL; the others are folders.
-    `horizon_days` bounds every window of an experiment.
+    `landing` may be any fsspec URL, `warehouse` a DuckDB file or a `ducklake:` URL; `catalog` and `staging` are folders.
+    `horizon_days` bounds every window of an experiment. `alerts` are apprise URLs, `ui_url` is where alerts link to,
+    and a landing zone without a new file for `silent_hours` is silent.
     """
 
     landing: str
@@ -29,6 +31,9 @@ class Settings:
     warehouse: str
     staging: Path
     horizon_days: int
+    alerts: tuple[str, ...] = ()
+    ui_url: str = "http://127.0.0.1:3000"
+    silent_hours: int = 36
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -46,7 +51,14 @@ class Settings:
             catalog=Path(setting("EXPOSURES_CATALOG", "catalog")),
             warehouse=setting("EXPOSURES_WAREHOUSE", "data/warehouse.duckdb"),
             staging=_folder("EXPOSURES_STAGING", setting("EXPOSURES_STAGING", "data/staging")),
-            horizon_days=_positive("EXPOSURES_HORIZON_DAYS", setting("EXPOSURES_HORIZON_DAYS", "28")),
+            horizon_days=_positive(
+                "EXPOSURES_HORIZON_DAYS", setting("EXPOSURES_HORIZON_DAYS", "28"), "days", 365
+            ),
+            alerts=tuple(url for url in re.split(r"[\s,]+", setting("EXPOSURES_ALERTS", "")) if url),
+            ui_url=setting("EXPOSURES_UI_URL", "http://127.0.0.1:3000").rstrip("/"),
+            silent_hours=_positive(
+                "EXPOSURES_SILENT_HOURS", setting("EXPOSURES_SILENT_HOURS", "36"), "hours", 8760
+            ),
         )
 
 
@@ -59,7 +71,9 @@ def _folder(name: str, text: str) -> Path:
     return Path(text.removeprefix("file://"))
 
 
-def _positive(name: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 365:
-        raise SettingError(f"{name}={text}: found {text!r}, expected a whole number of days from 1 to 365.")
+def _positive(name: str, text: str, of: str, most: int) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise SettingError(
+            f"{name}={text}: found {text!r}, expected a whole number of {of} from 1 to {most}."
+        )
     return int(text)
