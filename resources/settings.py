@@ -21,7 +21,8 @@ class SettingError(ValueError):
 class Settings:
     """Where things are.
 
-    `landing` may be any fsspec URL, `warehouse` a DuckDB file or a `ducklake:` URL; `catalog` and `staging` are folders.
+    `landing` may be any fsspec URL, `warehouse` a DuckDB file or a `ducklake:` URL;
+    `catalog` and `staging` are folders.
     `horizon_days` bounds every window of an experiment. `alerts` are apprise URLs, `ui_url` is where alerts link to,
     and a landing zone without a new file for `silent_hours` is silent.
     """
