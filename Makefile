@@ -64,7 +64,7 @@ types: setup ## static types
 	$(BIN)/basedpyright
 
 ui: setup ## Dagster's web page on 127.0.0.1:3000
-	$(BIN)/python -c 'import sys, pathlib, resources.event_log as log; log.dagster_home(pathlib.Path(sys.argv[1]))' "$(DAGSTER_HOME)"
+	$(BIN)/python -c 'import sys, pathlib, resources.dagster_home as home; home.dagster_home(pathlib.Path(sys.argv[1]))' "$(DAGSTER_HOME)"
 	DAGSTER_HOME="$(DAGSTER_HOME)" $(BIN)/dagster dev --host 127.0.0.1 --workspace workspace.yaml
 
 clean: ## remove what was built; data/ stays

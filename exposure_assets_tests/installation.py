@@ -23,8 +23,8 @@ from exposure_assets.cli.backfill_summary import Summary
 from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES
 from exposure_assets.definitions import calendar_for
 from exposure_assets_tests.reference import GRAINS, compute_tables, diff_tables
+from resources.dagster_home import dagster_home
 from resources.day_versions import days_with_rows
-from resources.event_log import dagster_home
 from resources.settings import Settings
 from resources.workspace import Workspace
 

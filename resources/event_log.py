@@ -1,22 +1,19 @@
-"""Where Dagster keeps what happened: its home folder, and an event log that takes many partitions at once.
+"""Where Dagster keeps what happened: an event log that takes many partitions at once.
 
 What happened to the tables themselves (rows, verdicts, rejected events) is data and lives in the warehouse.
 """
 
-import errno
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from dagster import DagsterInstance, Field, StringSource
+from dagster import Field, StringSource
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.events.log import EventLogEntry
-from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
@@ -25,61 +22,10 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
+from resources.dagster_home import DagsterHomeError
+
 BATCH_SIZE_VARIABLE = "DAGSTER_EVENT_BATCH_SIZE"
 EVENTS_PER_BATCH = 500
-
-DAGSTER_YAML = """\
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-event_log_storage:
-  module: resources.event_log
-  class: BatchedSqliteEventLogStorage
-  config: {}
-"""
-
-
-class DagsterHomeError(Exception):
-    """Dagster's home folder is unset, or is not a folder."""
-
-
-def dagster_home(path: Path) -> Path:
-    """Make `path` a home for Dagster: the folder, Dagster's databases and a `dagster.yaml`, when it has none.
-
-    An existing `dagster.yaml` stays as it is: whoever wrote it chose another storage on purpose.
-
-    Several processes may do this at once, and any may be killed: everything is built aside and renamed into
-    place, the `dagster.yaml` last. Dagster alone fails when two processes create its databases together.
-
-    Returns:
-        The absolute path, which is what `DAGSTER_HOME` has to be.
-
-    Raises:
-        DagsterHomeError: something that is not a folder stands at `path`.
-    """
-    home = path.expanduser().resolve()
-    if home.exists() and not home.is_dir():
-        raise DagsterHomeError(
-            f"DAGSTER_HOME is {home}, which is a file; expected a folder. Name a folder, or remove the file."
-        )
-    if not (home / "dagster.yaml").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".new-", dir=home) as new:
-            DagsterInstance.from_ref(InstanceRef.from_dir(new)).dispose()
-            Path(new, "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
-            for name in ("history", "schedules"):
-                _move_unless_there(Path(new, name), home / name)
-            Path(new, "dagster.yaml").rename(home / "dagster.yaml")
-    return home
-
-
-def _move_unless_there(folder: Path, target: Path) -> None:
-    try:
-        folder.rename(target)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
 
 
 class BatchedSqliteEventLogStorage(SqliteEventLogStorage):

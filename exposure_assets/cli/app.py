@@ -47,7 +47,7 @@ def errors_as_sentences() -> Iterator[None]:
     from exposure_assets.cli.backfill import RunFailed
     from exposure_assets.cli.backfill_plan import BackfillError
     from resources.catalog import CatalogError
-    from resources.event_log import DagsterHomeError
+    from resources.dagster_home import DagsterHomeError
     from resources.landing import LandingError
     from resources.query import QueryError
     from resources.settings import SettingError

@@ -20,8 +20,8 @@ from exposure_assets.cli.backfill import Backfill
 from exposure_assets.cli.backfill_plan import BackfillPlan, plan_backfill
 from exposure_assets.cli.backfill_summary import failed_checks, show
 from exposure_assets.definitions import calendar_for
+from resources.dagster_home import dagster_home
 from resources.day_versions import days_with_rows
-from resources.event_log import dagster_home
 from resources.settings import DEFAULT_DAGSTER_HOME, Settings
 from resources.workspace import Workspace
 

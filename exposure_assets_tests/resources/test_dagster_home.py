@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from exposure_assets_tests.resources.event_runs import materialise, opened, shown
-from resources.event_log import BatchedSqliteEventLogStorage, DagsterHomeError, dagster_home
+from resources.dagster_home import DagsterHomeError, dagster_home
+from resources.event_log import BatchedSqliteEventLogStorage
 
 
 @pytest.fixture

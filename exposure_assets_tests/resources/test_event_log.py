@@ -28,7 +28,8 @@ from exposure_assets_tests.resources.event_runs import (
     shown,
     written,
 )
-from resources.event_log import BatchedSqliteEventLogStorage, dagster_home
+from resources.dagster_home import dagster_home
+from resources.event_log import BatchedSqliteEventLogStorage
 
 
 @pytest.fixture
