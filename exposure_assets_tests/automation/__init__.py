@@ -1,0 +1,1 @@
+"""Tests of exposure_assets.automation."""
