@@ -12,12 +12,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from exposure_assets.contracts.catalog import Condition, ExposureRules, OutcomeRules, Variation
+from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_values import nearest
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "variations": Variation,
     "exposure": ExposureRules,
     "outcomes": OutcomeRules,
+    "quality": QualityRules,
     "filter": Condition,
 }
 _EXPECTED = {

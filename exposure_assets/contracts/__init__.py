@@ -15,6 +15,7 @@ from exposure_assets.contracts.catalog import (
     OutcomeRules,
     Variation,
 )
+from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiments import Experiments, Variations
@@ -72,6 +73,7 @@ __all__ = [
     "Metric",
     "MetricEvents",
     "OutcomeRules",
+    "QualityRules",
     "RejectedEvents",
     "TableContract",
     "UnitOutcomes",

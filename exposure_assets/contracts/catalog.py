@@ -10,8 +10,10 @@ from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from exposure_assets.contracts.catalog_model import CatalogModel
+from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_values import (
     TIME_COLUMNS,
     Affirmed,
@@ -42,11 +44,7 @@ UNIT_OUTCOMES_COLUMNS = (
 )
 
 
-class _CatalogModel(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_default=True)
-
-
-class Variation(_CatalogModel):
+class Variation(CatalogModel):
     """`control` or a treatment of one experiment, with its declared share of the units (0..1)."""
 
     id: str = Field(min_length=1, max_length=200, examples=['id = "treatment"'])
@@ -62,7 +60,7 @@ class Variation(_CatalogModel):
         return value
 
 
-class ExposureRules(_CatalogModel):
+class ExposureRules(CatalogModel):
     """How an experiment's exposures are judged: grace in minutes, windows in whole days, bounds included."""
 
     source: str = Field(examples=['source = "experiment_exposed"'])
@@ -94,7 +92,7 @@ class ExposureRules(_CatalogModel):
         return value
 
 
-class OutcomeRules(_CatalogModel):
+class OutcomeRules(CatalogModel):
     """Which metrics an experiment has, and the days [anchor, anchor + window_days) they look at."""
 
     # An experiment without [outcomes] takes the default rules: they too have to fit the scope.
@@ -126,7 +124,7 @@ class OutcomeRules(_CatalogModel):
         return value
 
 
-class Experiment(_CatalogModel):
+class Experiment(CatalogModel):
     """One experiment, from `start` (included) to `end` (not included; None: still running), both UTC."""
 
     id: Id
@@ -138,6 +136,7 @@ class Experiment(_CatalogModel):
     variations: tuple[Variation, ...] = Field(strict=False, examples=["[[variations]]"])
     exposure: ExposureRules = Field(examples=["[exposure]"])
     outcomes: OutcomeRules = Field(default=OutcomeRules(), examples=["[outcomes]"])
+    quality: QualityRules = Field(default=QualityRules(), examples=["[quality]"])
 
     @field_validator("end")
     @classmethod
@@ -173,6 +172,16 @@ class Experiment(_CatalogModel):
         """The variation that others are compared with."""
         return next(variation for variation in self.variations if variation.is_control)
 
+    def last_judged_date(self, data_until: date) -> date:
+        """Last cohort (UTC day, included) that has had its time for exposure.
+
+        Args:
+            data_until: Last UTC day with any data; it may still be filling, so a cohort's time is over before it.
+        """
+        days = self.quality.judge_after_days
+        time_for_exposure = self.exposure.max_days_after_assignment if days is None else days
+        return _shifted(data_until, -1 - time_for_exposure)
+
     @property
     def first_exposure_date(self) -> date:
         """First UTC day (included) whose exposure events are accepted."""
@@ -184,7 +193,7 @@ class Experiment(_CatalogModel):
         return None if self.end is None else _shifted(self.end.date(), self.exposure.observe_days)
 
 
-class Metric(_CatalogModel):
+class Metric(CatalogModel):
     """A unit's value over its events of one name in its outcome window; `cap` bounds it from above."""
 
     id: Id
@@ -235,7 +244,7 @@ class Metric(_CatalogModel):
         return value
 
 
-class Condition(_CatalogModel):
+class Condition(CatalogModel):
     """One field, one operator. Values compare as text; a missing value is in no list and equals nothing."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
@@ -262,7 +271,7 @@ class Condition(_CatalogModel):
         return self
 
 
-class ExposureSource(_CatalogModel):
+class ExposureSource(CatalogModel):
     """Which events are exposure events, and where in them the experiment and the variation stand."""
 
     id: Id
@@ -274,7 +283,7 @@ class ExposureSource(_CatalogModel):
     )
 
 
-class Catalog(_CatalogModel):
+class Catalog(CatalogModel):
     """Every experiment, metric and exposure source, each sorted by id; used presets are among the sources."""
 
     experiments: dict[str, Experiment]
@@ -288,8 +297,8 @@ class Catalog(_CatalogModel):
 
 
 def _shifted(day: date, days: int) -> date:
-    """The day `days` later, held at the last day a calendar has."""
-    return day + timedelta(days=min(days, (date.max - day).days))
+    """The day `days` later, or earlier, held at the days a calendar has."""
+    return day + timedelta(days=max(min(days, (date.max - day).days), (date.min - day).days))
 
 
 def _variation_faults(variations: tuple[Variation, ...]) -> list[Fault]:

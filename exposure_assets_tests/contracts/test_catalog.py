@@ -19,6 +19,7 @@ from exposure_assets.contracts import (
     ExposureSource,
     Metric,
     OutcomeRules,
+    QualityRules,
     UnitOutcomes,
     Variation,
     columns_of,
@@ -32,6 +33,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "[[variations]]": Variation,
     "[exposure]": ExposureRules,
     "[outcomes]": OutcomeRules,
+    "[quality]": QualityRules,
     "metrics/": Metric,
     "exposure_sources/": ExposureSource,
     "Conditions": Condition,
@@ -74,6 +76,15 @@ def test_exposures_are_accepted_from_a_week_before_the_start_until_the_observati
     assert (running.first_exposure_date, running.last_exposure_date) == (date(2025, 12, 25), None)
     ended = experiment(end=datetime(2026, 1, 15, 0, 0, tzinfo=UTC))
     assert (ended.first_exposure_date, ended.last_exposure_date) == (date(2025, 12, 25), date(2026, 1, 29))
+
+
+def test_a_cohort_is_judged_when_the_data_reach_beyond_its_time_for_exposure():
+    data_until = date(2026, 1, 20)
+    usual = experiment(exposure=ExposureRules(source="experiment_exposed", max_days_after_assignment=3))
+    assert usual.last_judged_date(data_until) == date(2026, 1, 16)
+    at_once = experiment(quality=QualityRules(judge_after_days=0))
+    assert at_once.last_judged_date(data_until) == date(2026, 1, 19)
+    assert at_once.last_judged_date(date.min) == date.min
 
 
 def test_an_end_at_the_end_of_the_calendar_is_a_date_like_any_other():
@@ -141,7 +152,7 @@ def test_the_how_to_has_a_row_for_every_key_with_its_default(title, model):
     def default_of(field):
         if field.is_required():
             return "required"
-        if isinstance(field.default, OutcomeRules):
+        if isinstance(field.default, OutcomeRules | QualityRules):
             return "its defaults"
         return {None: "none", (): "[]", False: "false"}.get(field.default, str(field.default))
 

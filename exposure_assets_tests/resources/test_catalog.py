@@ -13,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exposure_assets.contracts import Condition, Experiment, ExposureRules, OutcomeRules, Variation
+from exposure_assets.contracts import (
+    Condition,
+    Experiment,
+    ExposureRules,
+    OutcomeRules,
+    QualityRules,
+    Variation,
+)
 from exposure_assets.contracts.catalog import PRESETS
 from exposure_assets_tests.reference.nasty_catalog import write_catalog
 from exposure_assets_tests.resources.catalog_files import EXPERIMENT, METRIC, SOURCE, edited, problems, write
@@ -49,6 +56,13 @@ def test_an_experiment_is_read_with_every_default_filled_in(tmp_path):
 def test_an_experiment_without_outcomes_takes_all_their_defaults(tmp_path):
     text = edited(EXPERIMENT, ('[outcomes]\nmetrics = ["revenue_usd"]\n', ""))
     assert load_catalog(write(tmp_path, experiment=text)).experiments["a"].outcomes == OutcomeRules()
+
+
+def test_an_experiment_without_quality_takes_all_its_defaults_and_one_with_a_key_the_others(tmp_path):
+    assert load_catalog(write(tmp_path)).experiments["a"].quality == QualityRules()
+    text = EXPERIMENT + "[quality]\nmin_units = 20\nwarning_exposure_rate = 1\n"
+    quality = load_catalog(write(tmp_path, experiment=text)).experiments["a"].quality
+    assert quality == QualityRules(min_units=20, warning_exposure_rate=1.0)
 
 
 def test_offsets_become_utc_and_keep_their_instant(tmp_path):
@@ -246,6 +260,12 @@ def experiments(draw: st.DrawFn) -> Experiment:
             window_days=draw(st.integers(1, 28)),
             metrics=draw(st.sampled_from([(), ("revenue_usd",)])),
         ),
+        quality=QualityRules(
+            judge_after_days=draw(st.none() | st.integers(0, 28)),
+            min_units=draw(st.integers(1, 10**9)),
+            critical_exposure_rate=draw(st.floats(0, 0.7)),
+            shift_z=draw(st.floats(0, 100)),
+        ),
     )
 
 
@@ -258,7 +278,7 @@ def as_toml(experiment: Experiment) -> str:
 
     values = experiment.model_dump(exclude_none=True, exclude={"id"})
     tables = [("[[variations]]", values.pop("variations"))]
-    tables += [(f"[{name}]", [values.pop(name)]) for name in ("exposure", "outcomes")]
+    tables += [(f"[{name}]", [values.pop(name)]) for name in ("exposure", "outcomes", "quality")]
     lines = [line(*item) for item in values.items()]
     for title, rows in tables:
         for row in rows:
