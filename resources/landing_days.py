@@ -59,8 +59,8 @@ def rows_of_ids_before(
         stream: Name of the stream.
         day: The first day that is not read.
     """
-    files = {file.key: file for file in manifest.files[stream]}
     before = places.filter(pl.col("day") < pl.lit(day, pl.Date).cast(pl.Int32))
+    files = manifest.with_keys(stream, before["key"])
     for (key, on), ids in before.group_by("key", "day"):
         piece = zone.piece(files[str(key)], pl.Series([on], dtype=pl.Int32).cast(pl.Date).item())
         suspected = pl.col("event_id").hash().is_in(ids["id_hash"].implode())

@@ -3,6 +3,9 @@
 Which files there are stands in `landing`; how a file is parsed, in `raw_files`.
 """
 
+import errno
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +16,9 @@ from resources.atomic import replacing
 from resources.raw_files import UNREADABLE, Stream, UnreadableFile, convert_text, first_line, scan_parquet
 
 # Hashes are only comparable within one version of Polars, so its version is part of where they are kept.
-_INDEX_FOLDER = f"index-polars-{pl.__version__}"
+INDEX_FOLDERS = "index-polars-"
+INDEX_FOLDER = f"{INDEX_FOLDERS}{pl.__version__}"
+CONVERTED, PARTS, COPIES = "converted", "parts", "copies"
 _DAY = "__day__"
 _BROKEN = "__broken__"
 
@@ -45,29 +50,33 @@ class FileIndex:
     @property
     def ids(self) -> Path:
         """(id_hash UInt64, day Int32), distinct and sorted, of the rows that have an id and a day."""
-        return self.folder / _INDEX_FOLDER / f"{self.key}.parquet"
+        return self.folder / INDEX_FOLDER / f"{self.key}.parquet"
 
     @property
     def converted(self) -> Path:
         """The rows of a text file as Parquet."""
-        return self.folder / "converted" / f"{self.key}.parquet"
+        return self.folder / CONVERTED / f"{self.key}.parquet"
 
     @property
     def readable(self) -> Path:
         """The file as Parquet: converted from text, copied from an object store, or itself."""
         if self.converted.exists():
             return self.converted
-        copy = self.folder / "copies" / self.key.split("-", 1)[0]
+        copy = self.folder / COPIES / self.key.split("-", 1)[0]
         return copy if self.local is None else self.local
 
     @property
     def parts(self) -> Path:
         """The rows that are not of the file's home day, in a folder per day."""
-        return self.folder / "parts" / self.key
+        return self.folder / PARTS / self.key
 
     def part(self, day: date | None) -> Path:
         """The rows of a day that is not the file's home day; `None`: the rows without a day."""
         return self.parts / f"{_DAY}={'__HIVE_DEFAULT_PARTITION__' if day is None else day.isoformat()}"
+
+    def part_files(self, day: date | None) -> list[Path]:
+        """The files of a part; none where the file was never split."""
+        return sorted(self.part(day).glob("*.parquet"))
 
     def scan(self) -> pl.LazyFrame:
         """All rows, typed, with their day (null where the row is broken)."""
@@ -79,10 +88,34 @@ class FileIndex:
     def rows(self, split: DaySplit, day: date | None) -> pl.LazyFrame:
         """The rows of a day, or those without one, with the stream's columns."""
         if day is None or day != split.home_date:
-            return pl.scan_parquet(self.part(day), hive_partitioning=False)
+            return pl.scan_parquet(self.part_files(day), glob=False, hive_partitioning=False)
         if not split.other_dates and not split.broken_count:
             return scan_parquet(self.readable, self.stream, self.further_columns)
         return self.scan().filter(pl.col(_DAY) == day).drop(_DAY, _BROKEN)
+
+
+def is_indexed(folder: Path, files: pl.DataFrame) -> pl.Series:
+    """Whether what was derived from each file of a manifest is still there; it is not after an upgrade of Polars.
+
+    A quarantined file has no index and needs none.
+    """
+
+    def is_in(place: str, suffix: str) -> pl.Expr:
+        with suppress(FileNotFoundError):
+            names = os.listdir(folder / place)
+            return (pl.col("key") + suffix).is_in(pl.Series(names, dtype=pl.String).implode())
+        return pl.lit(False)
+
+    is_split = (pl.col("other_dates").list.len() > 0) | (pl.col("broken_count") > 0)
+    is_text = ~pl.col("path").str.ends_with(".parquet")
+    return files.select(
+        (pl.col("status") != "ready")
+        | (
+            is_in(INDEX_FOLDER, ".parquet")
+            & (~is_split | is_in(PARTS, ""))
+            & (~is_text | is_in(CONVERTED, ".parquet"))
+        )
+    ).to_series()
 
 
 def index_file(index: FileIndex, path: str) -> dict[str, object]:
@@ -136,10 +169,17 @@ def _write_ids(index: FileIndex, held: pl.DataFrame) -> None:
 
 
 def _split(index: FileIndex, split: DaySplit) -> None:
-    if not split.other_dates and not split.broken_count:
+    days = [*split.other_dates, *([None] if split.broken_count else [])]
+    # Never a second time: somebody may be reading them.
+    if all(index.part_files(day) for day in days):
         return
     is_elsewhere = pl.lit(True) if split.home_date is None else pl.col(_DAY).ne_missing(split.home_date)
     elsewhere = index.scan().filter(is_elsewhere).drop(_BROKEN)
-    with replacing(index.parts) as partial:
-        by_day = pl.PartitionBy(partial, key=_DAY, include_key=False)
-        elsewhere.sink_parquet(by_day, mkdir=True, compression="lz4")
+    try:
+        with replacing(index.parts) as partial:
+            by_day = pl.PartitionBy(partial, key=_DAY, include_key=False)
+            elsewhere.sink_parquet(by_day, mkdir=True, compression="lz4")
+    except OSError as error:
+        # Another process has split the same content meanwhile.
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
