@@ -10,6 +10,11 @@ from tempfile import TemporaryDirectory
 from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 
+# The pools of the assets: whoever writes staging is in the one, whoever writes the warehouse in the other.
+STAGING_POOL, WAREHOUSE_POOL = "staging", "warehouse"
+# As in DAGSTER_YAML; with it the databases of a new home are made.
+_POOLS_YAML = "concurrency: {pools: {default_limit: 1}}\n"
+
 # What each line is for, and what to change on a server, stands in docs/how_to/deployment.md.
 DAGSTER_YAML = """\
 # Written once, when this home was made; yours to change. docs/how_to/deployment.md explains every line.
@@ -94,9 +99,12 @@ def dagster_home(path: Path) -> Path:
     if not (home / "dagster.yaml").exists():
         home.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".new-", dir=home) as new:
-            # Empty for now: the databases are made here and not where our configuration says.
-            Path(new, "dagster.yaml").touch()
-            DagsterInstance.from_ref(InstanceRef.from_dir(new)).dispose()
+            # Dagster's stock storages, because their databases have to be made here and not below DAGSTER_HOME.
+            Path(new, "dagster.yaml").write_text(_POOLS_YAML, encoding="utf-8")
+            with DagsterInstance.from_ref(InstanceRef.from_dir(new)) as instance:
+                # Left to itself, Dagster limits a pool only after it has launched the first runs that name it.
+                for pool in (STAGING_POOL, WAREHOUSE_POOL):
+                    instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
             Path(new, "dagster.yaml").write_text(DAGSTER_YAML, encoding="utf-8")
             for name in ("history", "schedules"):
                 _move_unless_there(Path(new, name), home / name)

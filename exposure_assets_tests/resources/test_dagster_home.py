@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from dagster._core.instance.config import PoolGranularity
 
 from exposure_assets_tests.resources.event_runs import materialise, opened, shown
 from resources.dagster_home import DagsterHomeError, dagster_home
@@ -37,6 +38,30 @@ def test_a_home_is_made_with_telemetry_off(tmp_path: Path, monkeypatch: pytest.M
     with opened(made) as instance:
         assert instance.telemetry_enabled is False
         assert type(instance.event_log_storage) is BatchedSqliteEventLogStorage
+
+
+def test_a_new_home_lets_one_run_at_a_time_into_each_pool_from_the_first_run_on(home: Path):
+    with opened(home) as instance:
+        limits = {
+            pool.name: (pool.limit, pool.from_default)
+            for pool in instance.event_log_storage.get_pool_limits()
+        }
+        granularity = instance.get_concurrency_config().pool_config.pool_granularity
+    assert limits == {"staging": (1, True), "warehouse": (1, True)}
+    assert granularity is PoolGranularity.RUN
+
+
+def test_a_home_from_before_pools_and_run_monitoring_still_opens_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(
+        "telemetry:\n  enabled: false\nnux:\n  enabled: false\nevent_log_storage:\n"
+        "  module: resources.event_log\n  class: BatchedSqliteEventLogStorage\n  config: {}\n"
+    )
+    materialise(dagster_home(tmp_path), "2026-01-01|checkout", "2026-01-01|search")
+    with opened(tmp_path) as instance:
+        assert shown(instance, "assignments") == ["2026-01-01|checkout", "2026-01-01|search"]
 
 
 def test_a_dagster_yaml_that_somebody_wrote_is_kept_and_nothing_is_added(tmp_path: Path):
