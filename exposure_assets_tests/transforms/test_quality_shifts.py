@@ -1,0 +1,269 @@
+"""Tests of telling a shift from chance, against a slow reference and the exact probabilities, both plain Python.
+
+Which shift is alarming is the catalog's business and tested with the checks.
+"""
+
+import math
+from datetime import date, timedelta
+from statistics import median
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exposure_assets.transforms.quality_shifts import missing_cohorts, rate_shifts, volume_shifts
+
+FIRST = date(2026, 1, 1)
+LIMITS: dict[str, Any] = {
+    "baseline_days": 7,
+    "min_units": 100,
+    "smallest_shift": 0.02,
+    "volume_factor": 3.0,
+    "shift_z": 4.0,
+}
+SCHEMA = {
+    "experiment_id": pl.String,
+    "assignment_date": pl.Date,
+    "assigned_units": pl.Int64,
+    "mismatch_units": pl.Int64,
+}
+Cohort = tuple[str, date, int, int]
+
+
+def cohorts(*counts: tuple[int, int] | None, experiment: str = "exp") -> list[Cohort]:
+    """Units and hits of consecutive days; null for a day without a cohort."""
+    days = [FIRST + timedelta(days=n) for n in range(len(counts))]
+    return [(experiment, day, *count) for day, count in zip(days, counts, strict=True) if count]
+
+
+def limits(*experiments: str, **changes: Any) -> pl.LazyFrame:
+    return pl.LazyFrame([{"experiment_id": e} | LIMITS | changes for e in experiments])
+
+
+def frame(rows: list[Cohort]) -> pl.LazyFrame:
+    return pl.LazyFrame(rows, schema=SCHEMA, orient="row")
+
+
+def shifts(rows: list[Cohort], *, only_rises: bool = False, **changes: Any) -> list[dict[str, Any]]:
+    found = rate_shifts(
+        frame(rows), "mismatch_units", limits("exp", "other", **changes), only_rises=only_rises
+    )
+    return found.sort("experiment_id", "assignment_date").collect().rows(named=True)
+
+
+def shifted_days(rows: list[Cohort], **changes: Any) -> list[int]:
+    """Days, counted from 0, whose rate has shifted."""
+    return [(row["assignment_date"] - FIRST).days for row in shifts(rows, **changes) if row["has_shifted"]]
+
+
+def volumes(rows: list[Cohort], **changes: Any) -> list[dict[str, Any]]:
+    found = volume_shifts(frame(rows), limits("exp", "other", **changes))
+    return found.sort("experiment_id", "assignment_date").collect().rows(named=True)
+
+
+def far_days(rows: list[Cohort], **changes: Any) -> list[int]:
+    return [(row["assignment_date"] - FIRST).days for row in volumes(rows, **changes) if row["has_shifted"]]
+
+
+def missing_days(rows: list[Cohort], enrolled: int, **changes: Any) -> list[int]:
+    enrollment = pl.LazyFrame(
+        {
+            "experiment_id": ["exp"],
+            "first_day": [FIRST],
+            "last_day": [FIRST + timedelta(days=enrolled - 1)],
+        }
+    )
+    found = missing_cohorts(frame(rows), enrollment, limits("exp", **changes)).collect()
+    return sorted((day - FIRST).days for day in found.filter("is_missing")["assignment_date"])
+
+
+STEADY = [(1000, 30)] * 10
+
+
+def test_a_planted_rise_is_found_on_its_day_and_only_there():
+    assert shifted_days(cohorts(*STEADY, (1000, 90), (1000, 30))) == [10]
+
+
+def test_clean_data_are_left_alone():
+    noisy = [(1000, hits) for hits in (30, 24, 37, 29, 41, 22, 33, 28, 30, 39, 21, 31)]
+    assert shifted_days(cohorts(*noisy)) == []
+
+
+def test_three_of_five_are_no_alarm_however_low_the_thresholds():
+    assert shifted_days(cohorts(*[(5, 0)] * 10, (5, 3)), min_units=1, smallest_shift=0.0) == []
+
+
+def test_a_difference_of_many_units_that_is_not_large_is_no_alarm():
+    rows = cohorts(*[(1_000_000, 30_000)] * 5, (1_000_000, 40_000))
+    assert shifted_days(rows) == []
+    assert shifted_days(rows, smallest_shift=0.009) == [5]
+
+
+def test_a_large_difference_that_chance_explains_is_no_alarm():
+    rows = cohorts(*[(100, 3)] * 5, (100, 9))
+    assert shifted_days(rows) == []
+    assert shifted_days(rows, shift_z=2.0) == [5]
+
+
+def test_a_fall_counts_unless_only_rises_do():
+    rows = cohorts(*[(1000, 200)] * 5, (1000, 50))
+    assert shifted_days(rows) == [5]
+    assert shifted_days(rows, only_rises=True) == []
+
+
+def test_a_cohort_or_a_past_of_few_units_is_not_judged():
+    rows = cohorts(*STEADY, (99, 50))
+    assert shifted_days(rows) == []
+    assert shifted_days(rows, min_units=99) == [10]
+    assert shifted_days(cohorts(*[(30, 0)] * 3, (1000, 300))) == []
+    assert shifted_days(cohorts(*[(34, 0)] * 3, (1000, 300))) == [3]
+
+
+def test_two_cohorts_are_no_past():
+    assert shifted_days(cohorts((1000, 30), (1000, 30), (1000, 300))) == []
+    assert shifted_days(cohorts((1000, 30), (1000, 30), (1000, 30), (1000, 300))) == [3]
+
+
+def test_the_past_reaches_back_so_many_days_and_not_so_many_cohorts():
+    rows = cohorts(*[(1000, 300)] * 3, *[None] * 4, *[(1000, 30)] * 4)
+    assert shifted_days(rows, baseline_days=4, only_rises=False) == []
+    assert shifted_days(rows, baseline_days=7) == [7, 8, 9]
+
+
+def test_an_experiment_is_compared_with_its_own_past_only():
+    loud, quiet = cohorts(*[(1000, 300)] * 6), cohorts(*STEADY, experiment="other")
+    assert shifted_days(loud + quiet) == []
+
+
+def test_no_cohorts_have_no_shifts():
+    assert shifts([]) == []
+    assert volumes([]) == []
+    assert missing_days([], 10) == []
+
+
+def plain_z(hits: int, units: int, past_hits: int, past_units: int) -> float:
+    """The signed root of the likelihood ratio, written as the textbook does."""
+    share = (hits + past_hits) / (units + past_units)
+    difference = hits - units * share
+    moved = math.copysign(max(abs(difference) - 0.5, 0.0), difference)
+    found = [units * share + moved, units * (1 - share) - moved]
+    found += [past_units * share - moved, past_units * (1 - share) + moved]
+    expected = [units * share, units * (1 - share), past_units * share, past_units * (1 - share)]
+    pairs = zip(found, expected, strict=True)
+    ratio = sum(n * math.log(n / e) for n, e in pairs if n > 0 and e > 0)
+    return math.copysign(math.sqrt(2 * max(ratio, 0.0)), moved) if moved else 0.0
+
+
+counts = st.integers(0, 2_000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
+
+
+@given(st.lists(st.none() | counts, max_size=12), st.integers(1, 9), st.integers(1, 50))
+def test_rates_equal_a_reference_that_looks_at_one_cohort_at_a_time(
+    days: list[tuple[int, int] | None], baseline_days: int, min_units: int
+):
+    rows = cohorts(*days)
+    expected = []
+    for _, day, units, hits in rows:
+        past = [row for row in rows if 1 <= (day - row[1]).days <= baseline_days]
+        past_units, past_hits = sum(row[2] for row in past), sum(row[3] for row in past)
+        judged = units >= min_units and past_units >= min_units and len(past) >= 3
+        rise = hits / units - past_hits / past_units if units and past_units else None
+        z = plain_z(hits, units, past_hits, past_units) if rise is not None else 0.0
+        expected.append((day, len(past), past_units, judged, rise, z))
+    found = shifts(rows, baseline_days=baseline_days, min_units=min_units, smallest_shift=0.0, shift_z=3.0)
+    assert len(found) == len(expected)
+    for row, (day, past_cohorts, past_units, judged, rise, z) in zip(found, expected, strict=True):
+        assert (row["assignment_date"], row["past_cohorts"]) == (day, past_cohorts)
+        assert (row["past_units"] or 0, row["is_judged"]) == (past_units, judged)
+        assert row["shift"] == (None if rise is None else pytest.approx(rise))
+        assert (row["z"] or 0.0) == pytest.approx(z, abs=1e-5)
+        if not 2.999 < abs(z) < 3.001:
+            assert row["has_shifted"] == (judged and rise != 0 and abs(z) >= 3.0)
+
+
+@given(st.lists(st.none() | counts, max_size=40), st.integers(1, 9), st.integers(1, 50))
+def test_volumes_equal_a_reference_that_looks_at_one_cohort_at_a_time(
+    days: list[tuple[int, int] | None], baseline_days: int, min_units: int
+):
+    rows = [row for row in cohorts(*days) if row[2]]
+    expected = []
+    for _, day, units, _ in rows:
+        weeks = [row[2] for row in rows if (day - row[1]).days in (7, 14, 21, 28)]
+        recent = [row[2] for row in rows if 1 <= (day - row[1]).days <= baseline_days]
+        past = weeks if len(weeks) >= 3 else recent
+        usual = median(past) if past else None
+        judged = len(past) >= 3 and max(units, usual or 0) >= min_units
+        far = usual is not None and (units > 2 * usual or units * 2 < usual)
+        expected.append((day, usual, len(past), judged, judged and far))
+    found = volumes(rows, baseline_days=baseline_days, min_units=min_units, volume_factor=2.0, shift_z=0.0)
+    keys = ("assignment_date", "past_units", "past_cohorts", "is_judged", "has_shifted")
+    assert [tuple(row[key] for key in keys) for row in found] == expected
+
+
+def exact_tail(hits: int, units: int, past_hits: int, past_units: int) -> float:
+    """The probability of so many hits or more among the units, if hits fall anywhere alike."""
+    drawn = range(hits, min(units, hits + past_hits) + 1)
+    ways = sum(math.comb(units, k) * math.comb(past_units, hits + past_hits - k) for k in drawn)
+    return ways / math.comb(units + past_units, hits + past_hits)
+
+
+@pytest.mark.parametrize("past_hits", [0, 3, 30, 200])
+@pytest.mark.parametrize(("units", "past_units"), [(100, 300), (100, 5000), (1000, 700)])
+def test_a_rise_of_z_4_is_about_as_rare_by_chance_as_it_says(past_hits: int, units: int, past_units: int):
+    # One experiment per number of hits; two of the three days of the past are as good as empty.
+    past = [(past_units, past_hits), (1, 0), (1, 0)]
+    rows = [row for hits in range(units) for row in cohorts(*past, (units, hits), experiment=f"{hits}")]
+    found = rate_shifts(frame(rows), "mismatch_units", limits(*map(str, range(units)))).collect()
+    rises = found.filter(pl.col("past_cohorts") == 3, pl.col("z") >= 4.0)
+    hits = min(int(experiment) for experiment in rises["experiment_id"])
+    # A normal distribution exceeds 4 with a probability of 3.2e-5.
+    assert exact_tail(hits, units, past_hits, past_units + 2) < 1.5e-4
+    assert exact_tail(hits - 2, units, past_hits, past_units + 2) > 3.2e-5
+
+
+def test_a_day_of_far_fewer_or_far_more_units_is_found():
+    assert far_days(cohorts(*[(900, 0)] * 6, (250, 0), (900, 0), (3000, 0), (900, 0))) == [6, 8]
+
+
+def test_every_threshold_of_the_volume_has_an_effect():
+    rows = cohorts(*[(90, 0)] * 6, (20, 0))
+    assert far_days(rows) == []
+    assert far_days(rows, min_units=90) == [6]
+    assert far_days(rows, min_units=90, volume_factor=5.0) == []
+    assert far_days(rows, min_units=90, shift_z=9.0) == []
+    rows = cohorts(*[(900, 0)] * 3, *[(90, 0)] * 4)
+    assert far_days(rows, baseline_days=3, min_units=1) == [3, 4]
+    assert far_days(rows, baseline_days=7, min_units=1) == [3, 4, 5, 6]
+
+
+def test_one_extraordinary_day_makes_no_later_day_look_small():
+    assert far_days(cohorts(*[(900, 0)] * 5, (90_000, 0), *[(900, 0)] * 10)) == [5]
+
+
+def test_a_quiet_weekday_is_compared_with_its_like_once_there_are_three():
+    weeks = [(1000, 0)] * 6 + [(200, 0)]
+    assert far_days(cohorts(*weeks * 5)) == [6, 13, 20]
+
+
+def test_a_day_without_assignments_is_missing_when_later_days_have_some():
+    rows = cohorts(*[(100, 0)] * 4, None, *[(100, 0)] * 3)
+    assert missing_days(rows, 12) == [4]
+
+
+def test_days_before_the_first_assignment_are_missing_too():
+    assert missing_days(cohorts(None, *[(100, 0)] * 5), 6) == [0]
+
+
+def test_a_day_that_chance_or_a_weekly_batch_leaves_empty_is_not_missing():
+    assert missing_days(cohorts(*[(3, 0)] * 4, None, *[(3, 0)] * 3), 8) == []
+    assert missing_days(cohorts(*([(700, 0), *[None] * 6] * 3)), 21) == []
+
+
+def test_every_threshold_of_missing_days_has_an_effect():
+    rows = cohorts((20, 0), (20, 0), None, (20, 0), (20, 0))
+    assert missing_days(rows, 5) == [2]
+    assert missing_days(rows, 5, shift_z=9.0) == []
+    assert missing_days(rows, 5, baseline_days=1) == []
+    assert missing_days(rows, 2) == []
