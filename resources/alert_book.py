@@ -73,7 +73,6 @@ class Episode:
         number: Tells the episodes of one condition apart.
         condition: As it was seen last, since it was seen first.
         closed_at: UTC instant at which it no longer held; null while it holds.
-        outcome: Why it no longer holds.
         told: Ids of the channels that heard of its beginning.
         owed: Ids of the channels that are to hear of its end.
         told_end: Ids of the channels that did.
@@ -82,7 +81,6 @@ class Episode:
     number: int
     condition: Condition
     closed_at: datetime | None = None
-    outcome: str = ""
     told: frozenset[str] = frozenset()
     owed: frozenset[str] = frozenset()
     told_end: frozenset[str] = frozenset()
@@ -102,7 +100,7 @@ class LogPosition:
     """How far Dagster's event log has been read: `after` an event, and which `seen` events around it are read."""
 
     after: int
-    seen: frozenset[int] = frozenset()
+    seen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,6 @@ def _episode_as_json(episode: Episode) -> dict[str, Any]:
     return {
         "number": episode.number,
         "closed_at": episode.closed_at and episode.closed_at.isoformat(),
-        "outcome": episode.outcome,
         "told": sorted(episode.told),
         "owed": sorted(episode.owed),
         "told_end": sorted(episode.told_end),
@@ -215,7 +212,6 @@ def _episode_of(values: dict[str, Any]) -> Episode:
             targets=tuple(Target(*target) for target in condition["targets"]),
         ),
         closed_at=_instant(values["closed_at"]) if values["closed_at"] else None,
-        outcome=values["outcome"],
         told=frozenset(values["told"]),
         owed=frozenset(values["owed"]),
         told_end=frozenset(values["told_end"]),

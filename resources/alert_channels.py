@@ -10,9 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from apprise import Apprise, AppriseAsset, NotifyFormat, NotifyType, OverflowMode
-from apprise.plugins.base import NotifyBase
-
 _SECONDS_TO_CONNECT = 4.0
 _SECONDS_PER_MESSAGE = 10.0
 # Services that show a text as it is. All others are chats, in which some words of a text call people.
@@ -38,7 +35,7 @@ class AlertMessage:
 
 
 class AlertChannel:
-    """One channel. `id` tells it apart from others across restarts, `label` names it to people; neither shows its URL."""
+    """One channel: `id` tells it apart across restarts, `label` names it to people, and neither shows its URL."""
 
     def __init__(self, position: int, url: str) -> None:
         """Open the channel that stands at a position, counted from 1, of EXPOSURES_ALERTS.
@@ -46,6 +43,10 @@ class AlertChannel:
         Raises:
             AlertChannelError: apprise can't use the URL.
         """
+        # Loading apprise takes a second, which every run would pay that only loads the definitions.
+        from apprise import Apprise, AppriseAsset, OverflowMode
+        from apprise.plugins.base import NotifyBase
+
         scheme = _scheme(url)
         self.label = f"alert channel {position} ({scheme})"
         service = Apprise.instantiate(url, asset=AppriseAsset(app_id="exposure_assets"))
@@ -75,6 +76,8 @@ class AlertChannel:
         Returns:
             Null where the channel took it, else why it did not, in words that hold nothing of the URL.
         """
+        from apprise import NotifyFormat, NotifyType
+
         title, body = (self._harmless(text) for text in (message.title, message.body))
         result = self._apprise.notify(
             body=body,
@@ -111,7 +114,9 @@ def open_channels(urls: Sequence[str]) -> tuple[list[AlertChannel], list[AlertCh
 def _scheme(url: str) -> str:
     scheme, separator, _ = url.partition("://")
     # Without a scheme, what stands there may as well be a password.
-    return scheme.lower() if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,19}", scheme) else "unknown"
+    return (
+        scheme.lower() if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]{0,19}", scheme) else "unknown"
+    )
 
 
 def _reason(said: str) -> str:
