@@ -3,8 +3,8 @@
 Which files there are stands in `landing`; how a file is parsed, in `raw_files`.
 """
 
-import errno
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resources.atomic import replacing
+from resources.atomic import placing
 from resources.raw_files import UNREADABLE, Stream, UnreadableFile, convert_text, first_line, scan_parquet
 
 # Hashes are only comparable within one version of Polars, so its version is part of where they are kept.
@@ -131,10 +131,8 @@ def index_file(index: FileIndex, path: str) -> dict[str, object]:
     """
     if not path.endswith(".parquet") and not index.converted.exists():
         assert index.local is not None
-        index.converted.parent.mkdir(parents=True, exist_ok=True)
-        convert_text(
-            index.local, path.rsplit("/", 1)[-1], index.stream, index.further_columns, index.converted
-        )
+        with placing(index.converted) as partial:
+            convert_text(index.local, path.rsplit("/", 1)[-1], index.stream, index.further_columns, partial)
     days = pl.col(_DAY).cast(pl.Int32)
     try:
         rows = index.scan().select(
@@ -164,22 +162,21 @@ def index_file(index: FileIndex, path: str) -> dict[str, object]:
 
 def _write_ids(index: FileIndex, held: pl.DataFrame) -> None:
     ids = held.filter(pl.col("has_id") & pl.col("day").is_not_null()).select("id_hash", "day").sort("id_hash")
-    with replacing(index.ids) as partial:
+    with placing(index.ids) as partial:
         ids.write_parquet(partial, compression="lz4", row_group_size=1 << 17)
 
 
 def _split(index: FileIndex, split: DaySplit) -> None:
     days = [*split.other_dates, *([None] if split.broken_count else [])]
+    is_there = index.parts.exists()
     # Never a second time: somebody may be reading them.
     if all(index.part_files(day) for day in days):
         return
     is_elsewhere = pl.lit(True) if split.home_date is None else pl.col(_DAY).ne_missing(split.home_date)
     elsewhere = index.scan().filter(is_elsewhere).drop(_BROKEN)
-    try:
-        with replacing(index.parts) as partial:
-            by_day = pl.PartitionBy(partial, key=_DAY, include_key=False)
-            elsewhere.sink_parquet(by_day, mkdir=True, compression="lz4")
-    except OSError as error:
-        # Another process has split the same content meanwhile.
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
+    if is_there:
+        # Somebody removed a file from it.
+        shutil.rmtree(index.parts)
+    with placing(index.parts) as partial:
+        by_day = pl.PartitionBy(partial, key=_DAY, include_key=False)
+        elsewhere.sink_parquet(by_day, mkdir=True, compression="lz4")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resources.atomic import replacing
+from resources.atomic import content_of, replacing
 from resources.landing_index import DaySplit
 from resources.raw_files import STREAMS, Stream
 
@@ -161,7 +161,7 @@ class ManifestFile:
         """Every file that any scan knew when the last one ended; nothing where that was of another version."""
         if not self._path.exists():
             return pl.DataFrame(schema=MANIFEST_SCHEMA)
-        manifest = pl.read_parquet(self._path)
+        manifest = pl.read_parquet(content_of(self._path))
         return (
             manifest
             if manifest.schema == pl.Schema(MANIFEST_SCHEMA)

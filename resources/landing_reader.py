@@ -12,7 +12,7 @@ import xxhash
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from resources.atomic import replacing
+from resources.atomic import placing
 from resources.landing_index import COPIES, FileIndex, index_file
 from resources.landing_manifest import MANIFEST_SCHEMA, PLACE
 from resources.raw_files import STREAMS, Stream, UnreadableFile
@@ -142,7 +142,7 @@ class FileReader:
                 digest.update(chunk)
         copy = self._folder / COPIES / digest.hexdigest()
         if not copy.exists():
-            with replacing(copy) as partial:
+            with placing(copy) as partial:
                 self._filesystem.get_file(name, str(partial))
         return digest.hexdigest(), copy
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from resources.atomic import replacing
+from resources.atomic import content_of, replacing
 from resources.landing import LandingZone, Manifest
 from resources.landing_index import INDEX_FOLDER
 from resources.raw_files import STREAMS
@@ -84,7 +84,7 @@ class _Compared:
         path = _kept_in(landing_folder / INDEX_FOLDER, stream)
         if not path.exists():
             return cls.nothing(landing_folder, stream)
-        kept = pl.read_parquet(path)
+        kept = pl.read_parquet(content_of(path))
         if kept.schema != pl.Schema(_SCHEMA):
             return cls.nothing(landing_folder, stream)
         is_place = pl.col("segment").is_null()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exposure_assets_tests.resources.landing_files import Place, event, january, jsonl
-from resources.repeated_ids import ids_on_several_days
+from resources.repeated_ids import forget_files, ids_on_several_days, segments_in_use
 
 
 def places(place: Place) -> set[tuple[str, date]]:
@@ -55,7 +55,64 @@ def test_a_file_that_is_gone_leaves_no_place(tmp_path: Path):
     path = place.deliver(jsonl(event("a", 2)), "b.jsonl")
     assert len(places(place)) == 2
     path.unlink()
-    assert ("a", january(2)) not in places(place)
+    assert places(place) == set()
+
+
+def test_a_file_that_comes_back_has_its_places_again(tmp_path: Path):
+    place = Place(tmp_path)
+    place.deliver(jsonl(event("a", 1)), "a.jsonl")
+    path = place.deliver(jsonl(event("a", 2)), "b.jsonl")
+    expected = places(place)
+    for forget in (False, True):
+        content = path.read_bytes()
+        path.unlink()
+        assert places(place) == set()
+        if forget:
+            forget_files(place.zone, place.scan())
+        path.write_bytes(content)
+        assert places(place) == expected
+
+
+def test_forgotten_files_leave_the_others_as_they_were(tmp_path: Path):
+    place = Place(tmp_path)
+    paths = [place.deliver(jsonl(event("a", n), event("b", n + 1)), f"{n}.jsonl") for n in (1, 2, 3)]
+    places(place)
+    place.deliver(jsonl(event("c", 1)), "c.jsonl")
+    places(place)
+    paths[1].unlink()
+    manifest = place.scan()
+    forget_files(place.zone, manifest)
+    segments = segments_in_use(place.zone.folder)
+    numbers = pl.scan_parquet(sorted(segments)).select(pl.col("number").n_unique()).collect().item()
+    assert numbers == 3, "the ids of the other three files"
+    assert places(place) == {(name, january(day)) for name, day in (("a", 1), ("a", 3), ("b", 2), ("b", 4))}
+    place.deliver(jsonl(event("c", 5)), "late.jsonl")
+    assert ("c", january(1)) in places(place)
+
+
+def test_many_small_files_one_by_one_are_gathered_in_few_segments(tmp_path: Path):
+    place = Place(tmp_path)
+    for number in range(24):
+        place.deliver(jsonl(event("abc"[number % 3], number % 9 + 1)), f"{number}.jsonl")
+        places(place)
+    assert len(segments_in_use(place.zone.folder)) <= 4
+    days = {name: {n % 9 + 1 for n in range(24) if "abc"[n % 3] == name} for name in "abc"}
+    assert places(place) == {(name, january(day)) for name, on in days.items() for day in on}
+
+
+def test_what_was_compared_is_a_cache_whether_it_is_lost_whole_or_in_part(tmp_path: Path):
+    place = Place(tmp_path)
+    place.deliver(jsonl(event("a", 1), event("b", 1)), "a.jsonl")
+    place.deliver(jsonl(event("a", 2)), "b.jsonl")
+    places(place)
+    for segment in segments_in_use(place.zone.folder):
+        segment.unlink()
+    place.deliver(jsonl(event("b", 3)), "c.jsonl")
+    expected = {("a", january(1)), ("a", january(2)), ("b", january(1)), ("b", january(3))}
+    assert places(place) == expected
+    for kept in place.zone.folder.glob("*/repeated-*.parquet"):
+        kept.unlink()
+    assert places(place) == expected
 
 
 def test_broken_rows_and_rows_without_an_id_have_no_place(tmp_path: Path):
