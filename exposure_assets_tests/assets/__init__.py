@@ -1,0 +1,1 @@
+"""Tests of the assets, beside those of the whole pipeline."""
