@@ -8,16 +8,16 @@ import warnings
 import dagster as dg
 
 from exposure_assets.assets import CATALOG_ASSETS, TABLE_ASSETS, staged_assets
+from exposure_assets.assets.calendar import calendar_for
+from exposure_assets.automation.jobs import graph_jobs
+from exposure_assets.automation.landing_sensor import landing_sensor
 from exposure_assets.checks import table_checks
-from partitions.calendar import Calendar, calendar_of
 from resources.settings import Settings
 from resources.warehouse_io_manager import WarehouseIOManager
 from resources.workspace import Workspace
 
 # Multi-partition mappings and backfill policies are in beta in the version of Dagster that the lock pins.
 warnings.simplefilter("ignore", dg.BetaWarning)
-
-CATALOG_JOB, STAGING_JOB, TABLES_JOB = "refresh_catalog", "stage_days", "compute_tables"
 
 
 def build_definitions(settings: Settings) -> dg.Definitions:
@@ -30,26 +30,18 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     calendar = calendar_for(workspace)
     staged = staged_assets(calendar)
     tables = [table.build(calendar, settings.horizon_days) for table in TABLE_ASSETS]
+    jobs = graph_jobs(CATALOG_ASSETS, staged, tables)
     return dg.Definitions(
         assets=[*CATALOG_ASSETS, staged, *tables],
         asset_checks=table_checks(),
-        jobs=[
-            dg.define_asset_job(CATALOG_JOB, dg.AssetSelection.assets(*CATALOG_ASSETS)),
-            dg.define_asset_job(STAGING_JOB, dg.AssetSelection.assets(staged)),
-            dg.define_asset_job(TABLES_JOB, dg.AssetSelection.assets(*tables)),
-        ],
+        jobs=jobs,
+        sensors=[landing_sensor(jobs, calendar)],
         resources={
             "workspace": workspace,
             "warehouse_io_manager": WarehouseIOManager(database=settings.warehouse),
         },
         executor=dg.in_process_executor,
     )
-
-
-def calendar_for(workspace: Workspace) -> Calendar:
-    """The calendar of a workspace: of its catalog, and of its landing zone where that runs ahead of the clock."""
-    catalog = workspace.catalog()
-    return calendar_of(catalog, workspace.landing(catalog).arrival_days())
 
 
 @dg.definitions

@@ -17,14 +17,14 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from exposure_assets.assets.calendar import calendar_for
+from exposure_assets.automation.outdated import days_with_rows
 from exposure_assets.cli.backfill import Backfill
 from exposure_assets.cli.backfill_plan import plan_backfill
 from exposure_assets.cli.backfill_summary import Summary
 from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES
-from exposure_assets.definitions import calendar_for
 from exposure_assets_tests.reference import GRAINS, compute_tables, diff_tables
 from resources.dagster_home import dagster_home
-from resources.day_versions import days_with_rows
 from resources.settings import Settings
 from resources.workspace import Workspace
 
@@ -74,7 +74,7 @@ class Installation:
         calendar = calendar_for(workspace)
         zone = workspace.landing(catalog)
         plan = plan_backfill(
-            catalog, calendar, days_with_rows(zone, zone.refresh()), experiments, first, last
+            catalog, calendar, days_with_rows(zone.refresh(), workspace.ledger.read()), experiments, first, last
         )
         with self.instance() as instance:
             return Backfill(workspace, calendar, instance).run(plan)

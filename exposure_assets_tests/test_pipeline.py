@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exposure_assets.definitions import calendar_for
+from exposure_assets.assets.calendar import calendar_for
 from exposure_assets.simulation import SimulationPlan, simulate
 from exposure_assets_tests.installation import ROOT, Installation, differences
 from exposure_assets_tests.reference import compute_tables, permute_zone, write_nasty_zone

@@ -62,3 +62,9 @@ def calendar_of(catalog: Catalog, arrival_days: Iterable[date]) -> Calendar:
 def partition_key(day: date, experiment: str) -> dg.MultiPartitionKey:
     """The key of one day of one experiment."""
     return dg.MultiPartitionKey({DATE: day.isoformat(), EXPERIMENT: experiment})
+
+
+def split_key(key: str) -> tuple[date, str]:
+    """The day and the experiment of a partition key."""
+    day, _, experiment = key.partition("|")
+    return date.fromisoformat(day), experiment

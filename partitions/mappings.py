@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import dagster as dg
 
+from exposure_assets.transforms.daily_quality import DAYS_TO_ASSIGN_AFTER_EXPOSURE
+from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from partitions.calendar import DATE, EXPERIMENT
-
-DAYS_OBSERVED_BEFORE_ASSIGNMENT = 7
-DAYS_TO_ASSIGN_AFTER_EXPOSURE = 7
 
 # Every mapping gets the graph's horizon in days, whether it needs it or not.
 Mapping = Callable[[int], dg.PartitionMapping]

@@ -3,7 +3,9 @@
 What the rows mean stands in the contracts; which day depends on which, in the partitions.
 """
 
-from collections.abc import Mapping
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +23,17 @@ class Staging:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    @contextmanager
+    def writing_alone(self) -> Iterator[None]:
+        """Hold back other processes that stage: two at once could leave one's rows beside the other's ledger.
+
+        The lock ends with its process, however that ends.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".writer.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def write(
         self, contract: type[TableContract], day: date, frame: pl.DataFrame, part: str = "part-0"

@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from exposure_assets.contracts import TableContract, table_name
+from exposure_assets.transforms.partition_versions import VERSION_SCHEMA
 from resources.warehouse_admission import Admission, Written, refuse_repeated_keys, repeated_keys_sql
 from resources.warehouse_errors import (
     ExtensionMissing,
@@ -33,6 +34,7 @@ from resources.warehouse_slices import WHOLE_TABLE, PartitionSlice, as_sql, quot
 from resources.warehouse_staged_rows import StagedRows, in_fewer_frames
 from resources.warehouse_tables import Columns, Types, contract_columns, create_or_grow, wanted_columns
 from resources.warehouse_url import FileLocation, parse_location
+from resources.warehouse_versions import read_versions, replace_versions
 
 __all__ = [
     "ExtensionMissing",
@@ -108,6 +110,7 @@ class Warehouse:
         frames: Iterable[pl.DataFrame],
         slices: Sequence[PartitionSlice] = WHOLE_TABLE,
         extra_columns: Types | None = None,
+        versions: pl.DataFrame | None = None,
     ) -> Written:
         """Put the frames in the place of the slices' rows, in one transaction: readers see all of it or nothing.
 
@@ -119,6 +122,8 @@ class Warehouse:
             frames: Rows with the contract's columns and the extra ones, in any order of columns.
             slices: The partitions being written; ignored for a table without partition columns.
             extra_columns: Metric columns of `unit_outcomes`.
+            versions: What the partitions were computed from, as `warehouse_versions` records it; without, the
+                partitions count as out of date.
 
         Raises:
             FrameMismatch: a frame's columns are not the table's.
@@ -134,7 +139,7 @@ class Warehouse:
         with self._store.staged_rows(table_name(contract)) as rows:
             for frame in in_fewer_frames(map(admission.admit, frames)):
                 rows.add(_by_day(frame, contract))
-            self._publish(contract, wanted, slices, rows, may_repeat_keys=admission.has_shared_partitions)
+            self._publish(contract, wanted, slices, rows, versions, admission.has_shared_partitions)
         return admission.written
 
     def _publish(
@@ -143,7 +148,7 @@ class Warehouse:
         wanted: Columns,
         slices: Sequence[PartitionSlice],
         rows: StagedRows,
-        *,
+        versions: pl.DataFrame | None,
         may_repeat_keys: bool,
     ) -> None:
         table = table_name(contract)
@@ -155,6 +160,7 @@ class Warehouse:
                     create_or_grow(connection, contract, wanted)
                     connection.execute(f"DELETE FROM {quoted(table)} WHERE {condition}")
                     rows.publish(connection, table)
+                    replace_versions(connection, contract, slices, versions)
                     if may_repeat_keys:
                         refuse_repeated_keys(connection, contract, condition)
                 return
@@ -189,6 +195,17 @@ class Warehouse:
         parts = slices if slices is not None else [PartitionSlice(*days) if days else PartitionSlice()]
         mine = [part for part in (part.of(experiments) for part in parts) if part is not None]
         return TableReader(self.connect, contract, mine).scan(columns, extra_columns or {})
+
+    def versions(self, contracts: Iterable[type[TableContract]]) -> dict[str, pl.DataFrame]:
+        """Per table what its partitions were computed as; empty for tables that were never written.
+
+        Raises:
+            WarehouseBusy: another process holds the warehouse.
+        """
+        if not self.exists():
+            return {table_name(contract): pl.DataFrame(schema=VERSION_SCHEMA) for contract in contracts}
+        with self.connect(read_only=True) as connection:
+            return {table_name(contract): read_versions(connection, contract) for contract in contracts}
 
     def count(
         self,

@@ -4,8 +4,8 @@ How rows are stored stands in `warehouse`; what they must obey, in `warehouse_co
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -23,12 +23,24 @@ from resources.warehouse_slices import WHOLE_TABLE, PartitionSlice
 from resources.warehouse_tables import duckdb_type, wanted_columns
 from resources.warehouse_window import WarehouseWindow
 
-__all__ = ["ContractBreach", "UnknownTable", "WarehouseIOManager", "WarehouseWindow"]
+__all__ = ["ContractBreach", "Publication", "UnknownTable", "WarehouseIOManager", "WarehouseWindow"]
 
 # An asset whose first partition also stands for the days before it says so in its metadata.
 OPEN_START = "has_open_start"
 # The check that stands for the contract's rules; passed by the asset, failed here, before anything is published.
 CONTRACT_CHECK = "obeys_its_contract"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Rows to publish, and what they are computed from.
+
+    `versions` is called before `frames`: rows may then be newer than their version says, never older, and a version
+    that is too old only has them computed again.
+    """
+
+    frames: Callable[[], pl.DataFrame | Iterable[pl.DataFrame]]
+    versions: Callable[[], pl.DataFrame]
 
 
 class UnknownTable(dg.DagsterInvariantViolationError):
@@ -62,21 +74,22 @@ class _Tables(DbIOManager):
 
         Args:
             context: Of the asset whose last key part is the table.
-            obj: A frame, lazy or not, or frames one by one: an iterable, or a function that returns one.
+            obj: A frame, lazy or not, frames one by one, or a `Publication`, which also says what they come from.
 
         Raises:
             ContractBreach: rows break the contract of the table.
             RowsOutsidePartition: rows lie outside the run's partitions.
         """
         contract = _contract(context)
-        frames = iter(_frames(obj))
+        versions = obj.versions() if isinstance(obj, Publication) else None
+        frames = iter(_frames(obj.frames() if isinstance(obj, Publication) else obj))
         first = next(frames, None)
         extra = extra_columns(contract, first) if first is not None else {}
         rows = itertools.chain([first] if first is not None else [], frames)
         slices = _slices(context, context.definition_metadata)
         try:
             written = self._warehouse.replace(
-                contract, (judged(contract, frame) for frame in rows), slices, extra
+                contract, (judged(contract, frame) for frame in rows), slices, extra, versions
             )
         except ContractBreach as breach:
             _turn_red(context, breach)
@@ -123,8 +136,7 @@ def _contract(context: dg.OutputContext | dg.InputContext) -> type[TableContract
 
 
 def _frames(obj: Any) -> Iterator[pl.DataFrame]:
-    frames: Any = obj() if callable(obj) else obj
-    for frame in [frames] if isinstance(frames, pl.DataFrame | pl.LazyFrame) else frames:
+    for frame in [obj] if isinstance(obj, pl.DataFrame | pl.LazyFrame) else obj:
         yield frame.collect() if isinstance(frame, pl.LazyFrame) else frame
 
 

@@ -13,6 +13,7 @@ from resources.catalog import load_catalog
 from resources.landing import LandingZone
 from resources.raw_files import EVENTS
 from resources.settings import Settings
+from resources.staged_ledger import StagedLedger
 from resources.staging import Staging
 from resources.warehouse import Warehouse
 
@@ -44,6 +45,11 @@ class Workspace:
     def staging(self) -> Staging:
         """The staging area."""
         return Staging(self.settings.staging)
+
+    @cached_property
+    def ledger(self) -> StagedLedger:
+        """What staging has recorded of its rows."""
+        return StagedLedger(self.settings.staging)
 
     @cached_property
     def warehouse(self) -> Warehouse:

@@ -6,7 +6,9 @@ How the catalog is read and judged stands in the resource of the same name.
 import dagster as dg
 import polars as pl
 
-from exposure_assets.contracts import Experiments, Variations, columns_of
+from exposure_assets.contracts import Catalog, Experiments, Variations, columns_of
+from exposure_assets.transforms.partition_versions import catalog_version, version_of_whole
+from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
 
 
@@ -16,9 +18,10 @@ from resources.workspace import Workspace
     io_manager_key="warehouse_io_manager",
     required_resource_keys={"workspace"},
 )
-def experiments(context: dg.AssetExecutionContext) -> pl.DataFrame:
+def experiments(context: dg.AssetExecutionContext) -> Publication:
     """The experiments of the catalog, with the rules their exposures and outcomes are judged by."""
     workspace: Workspace = context.resources.workspace
+    catalog = workspace.catalog()
     rows = [
         {
             "experiment_id": e.id,
@@ -36,9 +39,9 @@ def experiments(context: dg.AssetExecutionContext) -> pl.DataFrame:
             "outcome_window_days": e.outcomes.window_days,
             "metrics": list(e.outcomes.metrics),
         }
-        for e in workspace.catalog().experiments.values()
+        for e in catalog.experiments.values()
     ]
-    return pl.DataFrame(rows, schema=columns_of(Experiments))
+    return _published(pl.DataFrame(rows, schema=columns_of(Experiments)), catalog)
 
 
 @dg.asset(
@@ -47,12 +50,17 @@ def experiments(context: dg.AssetExecutionContext) -> pl.DataFrame:
     io_manager_key="warehouse_io_manager",
     required_resource_keys={"workspace"},
 )
-def variations(context: dg.AssetExecutionContext) -> pl.DataFrame:
+def variations(context: dg.AssetExecutionContext) -> Publication:
     """The variations of every experiment, with their declared allocations."""
     workspace: Workspace = context.resources.workspace
+    catalog = workspace.catalog()
     rows = [
         {"experiment_id": e.id, "variation_id": v.id, "allocation": v.allocation, "is_control": v.is_control}
-        for e in workspace.catalog().experiments.values()
+        for e in catalog.experiments.values()
         for v in e.variations
     ]
-    return pl.DataFrame(rows, schema=columns_of(Variations))
+    return _published(pl.DataFrame(rows, schema=columns_of(Variations)), catalog)
+
+
+def _published(rows: pl.DataFrame, catalog: Catalog) -> Publication:
+    return Publication(frames=lambda: rows, versions=lambda: version_of_whole(catalog_version(catalog)))

@@ -14,6 +14,7 @@ from exposure_assets.assets.staging import stage_days
 from exposure_assets.assets.staging_checks import STAGING_CHECKS, conservation, readability
 from exposure_assets.contracts import STAGED_TABLES, ExposureWaterfall
 from partitions.calendar import Calendar
+from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
 
 
@@ -52,11 +53,19 @@ def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
         keys = sorted(context.partition_keys)
         days = (date.fromisoformat(keys[0]), date.fromisoformat(keys[-1]))
         report_progress(context, "exposure_events", days)
-        report = stage_days(workspace.landing(catalog), workspace.staging, catalog, days, calendar.first_day)
+        report = stage_days(
+            workspace.landing(catalog),
+            workspace.staging,
+            workspace.ledger,
+            catalog,
+            days,
+            calendar.first_day,
+        )
         for table in STAGED_TABLES:
             rows = {"dagster/row_count": report.row_counts.get(table, 0)}
             yield dg.Output(None, output_name=table, metadata=rows)
-        yield dg.Output(report.waterfall, output_name="exposure_waterfall")
+        waterfall = Publication(frames=lambda: report.waterfall, versions=lambda: report.versions)
+        yield dg.Output(waterfall, output_name="exposure_waterfall")
         yield readability(report.quarantined)
         yield conservation(report.waterfall, report.matched_rows, report.judged_rows, report.exposure_rows)
 

@@ -5,10 +5,12 @@ How a row is judged stands in the transforms; how files are found and read, in t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 import polars as pl
+from resources.landing_inputs import day_inputs
 
+from exposure_assets.assets.staging_ledger import LedgerEntries, changed_experiments, cohort_digests
 from exposure_assets.contracts import (
     STAGED_TABLES,
     AssignmentEvents,
@@ -22,23 +24,27 @@ from exposure_assets.contracts import (
     empty_frame,
     table_name,
 )
+from exposure_assets.transforms.acceptance import staged_versions
 from exposure_assets.transforms.assignment_events import stage_assignments
+from exposure_assets.transforms.partition_versions import VERSION_SCHEMA
 from exposure_assets.transforms.staged_events import malformed_waterfall, stage_events, well_formed_ids
 from resources.landing import LandingZone, Manifest
 from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before, stray_rows
 from resources.repeated_ids import ids_on_several_days
+from resources.staged_ledger import StagedLedger
 from resources.staging import Staging
 
 
 @dataclass
 class StagingReport:
-    """What a range of days came to: rows per table, the waterfall, the files left out.
+    """What a range of days came to: rows per table, the waterfall with its versions, the files left out.
 
     The last three count raw rows that a source matched, those of them in the waterfall, and accepted exposures.
     """
 
     row_counts: dict[str, int] = field(default_factory=dict)
     waterfall: pl.DataFrame = field(default_factory=lambda: empty_frame(ExposureWaterfall))
+    versions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=VERSION_SCHEMA))
     quarantined: pl.DataFrame = field(default_factory=pl.DataFrame)
     matched_rows: int = 0
     judged_rows: int = 0
@@ -51,7 +57,12 @@ class StagingReport:
 
 
 def stage_days(
-    zone: LandingZone, staging: Staging, catalog: Catalog, days: tuple[date, date], calendar_starts: date
+    zone: LandingZone,
+    staging: Staging,
+    ledger: StagedLedger,
+    catalog: Catalog,
+    days: tuple[date, date],
+    calendar_starts: date,
 ) -> StagingReport:
     """Stage the days from the first to the last, both included.
 
@@ -59,14 +70,33 @@ def stage_days(
     no experiment, but none is lost.
 
     A file whose damage only shows when it is read in full is quarantined, and the range starts anew without it:
-    a file counts wholly or not at all.
+    a file counts wholly or not at all. What the days were staged from is recorded last: a killed run leaves days that
+    count as out of date.
     """
-    manifest = zone.refresh()
-    while True:
-        try:
-            return _stage_days(zone, manifest, staging, catalog, days, calendar_starts)
-        except DamagedFile as damaged:
-            manifest = zone.quarantine(damaged.file, damaged.reason)
+    with staging.writing_alone():
+        manifest = zone.refresh()
+        while True:
+            try:
+                entries = LedgerEntries(catalog)
+                report = _stage_days(zone, manifest, staging, catalog, entries, days, calendar_starts)
+            except DamagedFile as damaged:
+                manifest = zone.quarantine(damaged.file, damaged.reason)
+            else:
+                break
+        inputs = day_inputs(zone, manifest, calendar_starts).filter(pl.col("day").is_between(*days))
+        report.versions = _record(staging, ledger, entries.of_days(inputs), days)
+        return report
+
+
+def _record(
+    staging: Staging, ledger: StagedLedger, rows: pl.DataFrame, days: tuple[date, date]
+) -> pl.DataFrame:
+    """Record the days' rows and the cohorts that they changed; returns the versions of the days."""
+    before = ledger.read()
+    staged = [days[0] + timedelta(days=n) for n in range((days[1] - days[0]).days + 1)]
+    changed = changed_experiments(before, rows, staged)
+    ledger.record(staged, pl.concat([rows, cohort_digests(staging, changed)]), changed)
+    return staged_versions(rows)
 
 
 def _stage_days(
@@ -74,6 +104,7 @@ def _stage_days(
     manifest: Manifest,
     staging: Staging,
     catalog: Catalog,
+    entries: LedgerEntries,
     days: tuple[date, date],
     calendar_starts: date,
 ) -> StagingReport:
@@ -81,12 +112,17 @@ def _stage_days(
     first = date.min if days[0] == calendar_starts else days[0]
     waterfalls = [report.waterfall]
 
+    def write(contract: type[TableContract], day: date, frame: pl.DataFrame, part: str = "part-0") -> None:
+        staging.write(contract, day, frame, part)
+        report.count(contract, frame)
+        entries.add(contract, max(day, calendar_starts), frame)
+
     def events(rows: pl.DataFrame, day: date, settled: pl.Series, suspects: pl.Series) -> pl.Series:
         staged = stage_events(rows, day, catalog, settled, suspects)
         if day >= calendar_starts:
-            _write(staging, report, ExposureEvents, day, staged.exposure_events)
-            _write(staging, report, MetricEvents, day, staged.metric_events)
-        _write(staging, report, RejectedEvents, day, staged.rejected_events, part="events")
+            write(ExposureEvents, day, staged.exposure_events)
+            write(MetricEvents, day, staged.metric_events)
+        write(RejectedEvents, day, staged.rejected_events, part="events")
         waterfalls.append(staged.exposure_waterfall)
         report.matched_rows += staged.matched_rows
         report.judged_rows += staged.judged_rows
@@ -96,8 +132,8 @@ def _stage_days(
     def assignments(rows: pl.DataFrame, day: date, settled: pl.Series, suspects: pl.Series) -> pl.Series:
         staged = stage_assignments(rows, day, catalog, settled, suspects)
         if day >= calendar_starts:
-            _write(staging, report, AssignmentEvents, day, staged.assignment_events)
-        _write(staging, report, RejectedEvents, day, staged.rejected_events, part="assignments")
+            write(AssignmentEvents, day, staged.assignment_events)
+        write(RejectedEvents, day, staged.rejected_events, part="assignments")
         return staged.settled_ids
 
     days = (first, days[1])
@@ -144,15 +180,3 @@ def _stage_stream(
         if days[0] <= day <= days[1]:
             rows = day_rows(zone, manifest, judge.stream, day)
             settled.append(judge.stage(rows, day, pl.concat(settled), suspects))
-
-
-def _write(
-    staging: Staging,
-    report: StagingReport,
-    contract: type[TableContract],
-    day: date,
-    frame: pl.DataFrame,
-    part: str = "part-0",
-) -> None:
-    staging.write(contract, day, frame, part)
-    report.count(contract, frame)

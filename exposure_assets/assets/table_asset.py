@@ -12,12 +12,13 @@ import dagster as dg
 import polars as pl
 
 from exposure_assets.assets.progress import report_progress
-from exposure_assets.contracts import Catalog, Experiment, TableContract, table_name
+from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog, Experiment, TableContract, table_name
+from exposure_assets.transforms.partition_versions import CODE_VERSIONS, UPSTREAM, wanted_versions
 from partitions import mappings
-from partitions.calendar import Calendar
+from partitions.calendar import Calendar, split_key
 from resources.staging import Staging
 from resources.warehouse import PartitionSlice, slices_of
-from resources.warehouse_io_manager import CONTRACT_CHECK, WarehouseWindow
+from resources.warehouse_io_manager import CONTRACT_CHECK, Publication, WarehouseWindow
 from resources.workspace import Workspace
 
 # Rows of input that a batch holds at most; a single experiment may hold more.
@@ -98,7 +99,11 @@ class TableAsset:
         name = table_name(self.contract)
 
         def compute(context: dg.AssetExecutionContext, **windows: WarehouseWindow) -> Iterator[Any]:
-            yield dg.Output(lambda: self._frames(context, windows))
+            yield dg.Output(
+                Publication(
+                    frames=lambda: self._frames(context, windows), versions=lambda: self._versions(context)
+                )
+            )
             # Reached only when every frame was judged and published: a breach ends the step above.
             yield dg.AssetCheckResult(
                 check_name=CONTRACT_CHECK, passed=True, metadata={"rules": self._rules()}
@@ -123,6 +128,7 @@ class TableAsset:
                     description="Grain, types and rules of the contract, judged before the rows are published.",
                 )
             ],
+            code_version=str(CODE_VERSIONS[name]),
             partitions_def=calendar.days_by_experiment,
             backfill_policy=dg.BackfillPolicy.single_run(),
             group_name=self.group,
@@ -140,6 +146,19 @@ class TableAsset:
 
     def _whole_tables(self) -> dict[str, mappings.Mapping]:
         return {table_name(contract): mappings.assigned_days for contract in self.reads_whole}
+
+    def _versions(self, context: dg.AssetExecutionContext) -> pl.DataFrame:
+        """What the run's partitions are computed from, as it is now."""
+        workspace: Workspace = context.resources.workspace
+        table = table_name(self.contract)
+        upstream = workspace.warehouse.versions(WAREHOUSE_TABLES[name] for name in UPSTREAM[table])
+        wanted = wanted_versions(table, workspace.catalog(), workspace.ledger.read(), upstream)
+        mine = pl.DataFrame(
+            [split_key(key) for key in context.partition_keys],
+            schema={"day": pl.Date, "experiment_id": pl.String},
+            orient="row",
+        )
+        return wanted.join(mine, on=["day", "experiment_id"], how="semi")
 
     def _frames(
         self, context: dg.AssetExecutionContext, windows: Mapping[str, WarehouseWindow]

@@ -3,27 +3,36 @@
 What an asset computes stands with the asset; how a run is shown to people, in `backfill_summary`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import dagster as dg
 import polars as pl
 
-from exposure_assets.cli.backfill_plan import BackfillPlan, contiguous
+from exposure_assets.automation.outdated import (
+    FROM_STAGED,
+    FROM_TABLES,
+    GraphState,
+    partitions,
+    with_dependants,
+)
+from exposure_assets.automation.pending import STAGED_ASSETS
+from exposure_assets.automation.requests import (
+    Request,
+    staging_requests,
+    table_requests,
+    whole_table_requests,
+)
+from exposure_assets.cli.backfill_plan import BackfillPlan
 from exposure_assets.cli.backfill_summary import Summary, add_run
-from exposure_assets.contracts import AssignmentEvents, Assignments, Catalog, DedupedExposures, ExposureEvents
-from exposure_assets.definitions import CATALOG_JOB, STAGING_JOB, TABLES_JOB, build_definitions
-from partitions.calendar import EXPERIMENTS, Calendar, partition_key
-from resources.day_versions import day_versions, read_versions, write_versions
-from resources.landing import Manifest
+from exposure_assets.contracts import Catalog
+from exposure_assets.definitions import build_definitions
+from exposure_assets.transforms.partition_versions import PARTITION
+from partitions.calendar import EXPERIMENTS, Calendar
 from resources.workspace import Workspace
 
-_RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-_DEDUPED = dg.AssetKey("deduped_exposures")
-_COHORT_TABLES = [
-    dg.AssetKey(name) for name in ("assignments", "exposure_validation", "unit_outcomes", "daily_quality")
-]
+_WHOLE = ("experiments", "landing_files", "variations")
 
 
 class RunFailed(Exception):
@@ -51,145 +60,95 @@ class Backfill:
         """
         summary: Summary = {}
         definitions = build_definitions(self.workspace.settings)
-        catalog = self.workspace.catalog()
-        self._register(catalog)
-        self._execute(definitions, CATALOG_JOB, {}, summary)
+        self._register(self.workspace.catalog())
+        self._execute(definitions, whole_table_requests(dict.fromkeys(_WHOLE, 0)), summary)
         if plan.days is None:
             return summary
-        zone = self.workspace.landing(catalog)
-        manifest = zone.refresh()
-        recorded = read_versions(zone)
-        versions = day_versions(zone, manifest, catalog, self.calendar.first_day)
-        outdated = {day for day in {*versions, *recorded} if versions.get(day) != recorded.get(day)}
-        requested = plan.day_list
-        staged = sorted({*requested, *(outdated & self._days_needed(plan, catalog, manifest))})
-        reassigned = self._assigned_units(requested)
-        for days in contiguous(staged):
-            self._execute(definitions, STAGING_JOB, _range(days[0].isoformat(), days[1].isoformat()), summary)
-        reassigned = pl.concat([reassigned, self._assigned_units(requested)]).unique()
-        self._dedupe(definitions, plan, catalog, set(staged), summary)
-        untouched = {day: version for day, version in recorded.items() if day not in set(staged)}
-        write_versions(zone, {**untouched, **{day: versions[day] for day in staged if day in versions}})
-        cohorts = self._cohorts(plan, catalog, reassigned)
-        for days in contiguous(cohorts):
-            self._compute(definitions, _COHORT_TABLES, days, plan.experiments, summary)
+        state = self._state()
+        staged = {*plan.day_list, *(day for day in state.days if day in self._days_needed(plan, state))}
+        self._execute(definitions, staging_requests(staged, STAGED_ASSETS, {}), summary)
+        self._compute(definitions, self._from_staged(plan, staged), summary)
+        self._compute(definitions, self._from_tables(plan), summary)
         return summary
 
+    def _state(self) -> GraphState:
+        return GraphState.read(self.workspace, self.calendar.first_day)
+
     def _register(self, catalog: Catalog) -> None:
-        known = set(self.instance.get_dynamic_partitions(EXPERIMENTS.name or ""))
+        known = set(self._registered())
         new = [experiment for experiment in catalog.experiments if experiment not in known]
         if new:
             self.instance.add_dynamic_partitions(EXPERIMENTS.name or "", new)
 
-    def _days_needed(self, plan: BackfillPlan, catalog: Catalog, manifest: Manifest) -> set[date]:
+    def _registered(self) -> list[str]:
+        return list(self.instance.get_dynamic_partitions(EXPERIMENTS.name or ""))
+
+    def _days_needed(self, plan: BackfillPlan, state: GraphState) -> set[date]:
         """The days that the asked-for cohorts are computed from: a window of events, and every assignment."""
-        first, last = plan.window(_reach(catalog))
-        within = {day for day in manifest.days("events") if first <= day <= last}
-        return within | {day for day in manifest.days("assignments") if self._has_partition(day)}
+        first, last = plan.window(_reach(state.catalog))
+        within = {day for day in state.days if first <= day <= last}
+        assigned = {
+            *state.manifest.days("assignments"),
+            *state.ledger.filter(kind="assignment_events")["day"],
+        }
+        return {day for day in (within | assigned) if self._has_partition(day)}
 
     def _has_partition(self, day: date) -> bool:
         return self.calendar.first_day <= day <= self.calendar.last
 
-    def _dedupe(
-        self,
-        definitions: dg.Definitions,
-        plan: BackfillPlan,
-        catalog: Catalog,
-        staged: set[date],
-        summary: Summary,
-    ) -> None:
-        """Fold the exposures of all days that were staged now, and of the window's days that never were folded."""
-        done = self._materialized_days(_DEDUPED)
-        first, last = plan.window(_reach(catalog))
-        on_disk = [
-            day
-            for day in self.workspace.staging.days(ExposureEvents, (first, last))
-            if self._has_partition(day)
-        ]
-        wanted = set(plan.experiments)
-        for experiments in self._groups(catalog.experiments):
-            days = {
-                day
-                for experiment in experiments
-                for day in (*(plan.day_list if experiment in wanted else ()), *on_disk, *staged)
-                if (experiment in wanted and day not in done.get(experiment, ())) or day in staged
+    def _from_staged(self, plan: BackfillPlan, staged: Iterable[date]) -> dict[str, pl.DataFrame]:
+        """The days to fold and the cohorts to list: those asked for, those that they rest on, those that changed."""
+        state = self._state()
+        first, last = plan.window(_reach(state.catalog))
+        is_mine = pl.col("experiment_id").is_in(list(plan.experiments))
+        is_near = (is_mine & pl.col("day").is_between(first, last)) | pl.col("day").is_in(list(staged))
+        exposures, cohorts = (state.tables[table] for table in FROM_STAGED)
+        known = state.recorded["assignments"].select(PARTITION)
+        return {
+            "deduped_exposures": self._with_asked(plan, exposures.filter(is_near)),
+            "assignments": self._with_asked(
+                plan, cohorts.filter(is_mine).join(known, on=PARTITION, how="semi")
+            ),
+        }
+
+    def _from_tables(self, plan: BackfillPlan) -> dict[str, pl.DataFrame]:
+        """The cohorts to judge: those asked for, and those judged earlier that would be judged otherwise now."""
+        state = self._state()
+        judged = state.recorded["exposure_validation"].select(PARTITION)
+        counted = state.recorded["daily_quality"].select(PARTITION)
+        known = pl.concat([judged, counted]).unique()
+        is_mine = pl.col("experiment_id").is_in(list(plan.experiments))
+        return with_dependants(
+            {
+                table: self._with_asked(
+                    plan, state.tables[table].filter(is_mine).join(known, on=PARTITION, how="semi")
+                )
+                for table in FROM_TABLES
             }
-            for span in contiguous(sorted(days)):
-                self._compute(definitions, [_DEDUPED], span, experiments, summary)
+        )
 
-    def _cohorts(self, plan: BackfillPlan, catalog: Catalog, reassigned: pl.DataFrame) -> list[date]:
-        """The asked-for cohorts, and the earlier computed ones that the asked-for days can change."""
-        computed = self._materialized_days(_COHORT_TABLES[-1])
-        known = {day for experiment in plan.experiments for day in computed.get(experiment, ())}
-        first, last = plan.changed_cohorts(_reach(catalog))
-        changed = {day for day in known if first <= day <= last}
-        return sorted({*plan.day_list, *changed, *(known & self._days_of(reassigned, plan.experiments))})
-
-    def _assigned_units(self, days: Sequence[date]) -> pl.DataFrame:
-        staged = self.workspace.staging.scan(AssignmentEvents, (days[0], days[-1]))
-        return staged.select("experiment_id", "unit_id").unique().collect()
-
-    def _days_of(self, units: pl.DataFrame, experiments: Sequence[str]) -> set[date]:
-        """The cohorts of units whose assignments may have changed, and the days of their exposures."""
-        days: set[date] = set()
-        for contract, column in ((Assignments, "assignment_date"), (DedupedExposures, "exposure_date")):
-            rows = self.workspace.warehouse.scan(
-                contract, experiments=list(experiments), columns=["experiment_id", "unit_id", column]
-            )
-            found = rows.join(units.lazy(), on=["experiment_id", "unit_id"], how="semi").select(
-                pl.col(column).unique()
-            )
-            days |= set(found.collect()[column])
-        return days
-
-    def _materialized_days(self, asset: dg.AssetKey) -> dict[str, set[date]]:
-        days: dict[str, set[date]] = {}
-        for key in self.instance.get_materialized_partitions(asset):
-            day, _, experiment = key.partition("|")
-            days.setdefault(experiment, set()).add(date.fromisoformat(day))
-        return days
-
-    def _groups(self, experiments: Iterable[str]) -> list[tuple[str, ...]]:
-        """Experiments that stand side by side among the partitions, so that one range names a group."""
-        wanted = set(experiments)
-        groups: list[list[str]] = [[]]
-        for experiment in self.instance.get_dynamic_partitions(EXPERIMENTS.name or ""):
-            if experiment in wanted:
-                groups[-1].append(experiment)
-            elif groups[-1]:
-                groups.append([])
-        return [tuple(group) for group in groups if group]
+    def _with_asked(self, plan: BackfillPlan, outdated: pl.DataFrame) -> pl.DataFrame:
+        has_partition = pl.col("day").is_between(self.calendar.first_day, self.calendar.last)
+        asked = partitions(plan.day_list, plan.experiments)
+        return pl.concat([asked, outdated.filter(has_partition)]).unique(PARTITION, keep="first")
 
     def _compute(
-        self,
-        definitions: dg.Definitions,
-        assets: Sequence[dg.AssetKey],
-        days: tuple[date, date],
-        experiments: Sequence[str],
-        summary: Summary,
+        self, definitions: dg.Definitions, wanted: Mapping[str, pl.DataFrame], summary: Summary
     ) -> None:
-        for group in self._groups(experiments):
-            tags = _range(partition_key(days[0], group[0]), partition_key(days[1], group[-1]))
-            self._execute(definitions, TABLES_JOB, tags, summary, assets)
+        self._execute(definitions, table_requests(wanted, self._registered()), summary)
 
-    def _execute(
-        self,
-        definitions: dg.Definitions,
-        job: str,
-        tags: dict[str, str],
-        summary: Summary,
-        assets: Sequence[dg.AssetKey] | None = None,
-    ) -> None:
-        result = definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            tags=tags,
-            asset_selection=list(assets) if assets else None,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-        add_run(summary, self.instance, result)
-        if not result.success:
-            raise RunFailed(_reason(result))
+    def _execute(self, definitions: dg.Definitions, requests: Iterable[Request], summary: Summary) -> None:
+        for request in requests:
+            result = definitions.resolve_job_def(request.job).execute_in_process(
+                instance=self.instance,
+                tags=request.tags,
+                asset_selection=request.asset_keys,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+            add_run(summary, self.instance, result)
+            if not result.success:
+                raise RunFailed(_reason(result))
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:
@@ -205,10 +164,6 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
         return data.user_failure_data.description
     error = data.error.cause if data.error and data.error.cause else data.error
     return f"{failures[0].step_key}: {error.message.strip() if error else 'failed without an error'}"
-
-
-def _range(first: str, last: str) -> dict[str, str]:
-    return {_RANGE_START: str(first), _RANGE_END: str(last)}
 
 
 def _reach(catalog: Catalog) -> timedelta:

@@ -15,13 +15,13 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from exposure_assets.assets.calendar import calendar_for
 from exposure_assets.assets.progress import listening
+from exposure_assets.automation.outdated import days_with_rows
 from exposure_assets.cli.backfill import Backfill
 from exposure_assets.cli.backfill_plan import BackfillPlan, plan_backfill
 from exposure_assets.cli.backfill_summary import failed_checks, show
-from exposure_assets.definitions import calendar_for
 from resources.dagster_home import dagster_home
-from resources.day_versions import days_with_rows
 from resources.settings import DEFAULT_DAGSTER_HOME, Settings
 from resources.workspace import Workspace
 
@@ -57,7 +57,7 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
         catalog = workspace.catalog()
         calendar = calendar_for(workspace)
         zone = workspace.landing(catalog)
-        days = days_with_rows(zone, zone.refresh())
+        days = days_with_rows(zone.refresh(), workspace.ledger.read())
         plan = plan_backfill(catalog, calendar, days, experiments, first, last)
         summary = Backfill(workspace, calendar, instance).run(plan)
     console = Console(width=None if sys.stdout.isatty() else 120)

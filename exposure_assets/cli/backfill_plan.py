@@ -3,13 +3,13 @@
 What they depend on, and how they are computed, stands in `backfill`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from exposure_assets.contracts import Catalog
+from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from partitions.calendar import Calendar
-from partitions.mappings import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 
 _DAYS_BEFORE = timedelta(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT)
 
@@ -36,11 +36,6 @@ class BackfillPlan:
         """The days whose events can matter to the cohorts asked for."""
         days = self.day_list
         return days[0] - _DAYS_BEFORE, days[-1] + reach
-
-    def changed_cohorts(self, reach: timedelta) -> tuple[date, date]:
-        """The cohorts that events on the days asked for can change."""
-        days = self.day_list
-        return days[0] - reach, days[-1] + _DAYS_BEFORE
 
 
 def plan_backfill(
@@ -81,16 +76,3 @@ def plan_backfill(
             "from 7 days before the first experiment until today."
         )
     return BackfillPlan(covered, wanted)
-
-
-def contiguous(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """The ranges (first, last) of ascending days without a gap."""
-    start = previous = None
-    for day in days:
-        if previous is None or day - previous > timedelta(days=1):
-            if start is not None and previous is not None:
-                yield start, previous
-            start = day
-        previous = day
-    if start is not None and previous is not None:
-        yield start, previous

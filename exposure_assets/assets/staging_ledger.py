@@ -1,0 +1,98 @@
+"""What a staging run records of its days: what they were staged from, and digests of the rows that came out.
+
+How rows are judged and written stands in `staging`; what the digests are for, in `transforms.partition_versions`.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date
+
+import polars as pl
+
+from exposure_assets.contracts import AssignmentEvents, Catalog, TableContract, table_name
+from exposure_assets.transforms.acceptance import ACCEPTANCE, acceptance, recorded_inputs
+from exposure_assets.transforms.assignments import canonical_assignments
+from exposure_assets.transforms.digests import row_digests
+from exposure_assets.transforms.partition_versions import COHORT, LEDGER_SCHEMA
+from resources.staging import Staging
+
+_ROWS_AT_ONCE = 3_000_000
+# The column of each table by which its digests are kept: what a reader of a part of its rows depends on.
+_KEYS = {
+    "exposure_events": "experiment_id",
+    "metric_events": "event_name",
+    "assignment_events": "experiment_id",
+}
+
+
+@dataclass
+class LedgerEntries:
+    """Gathers the ledger's rows of the days that a run stages."""
+
+    catalog: Catalog
+    rows: list[pl.DataFrame] = field(default_factory=list)
+    names: dict[date, set[str]] = field(default_factory=dict)
+
+    def add(self, contract: type[TableContract], day: date, frame: pl.DataFrame) -> None:
+        """Take in the rows of a day: their digests, and the experiments that they name."""
+        table = table_name(contract)
+        if table in _KEYS:
+            self._add(day, table, row_digests(frame, _KEYS[table]))
+        if "experiment_id" in frame.columns:
+            self.names.setdefault(day, set()).update(frame["experiment_id"].drop_nulls().unique())
+
+    def of_days(self, inputs: pl.DataFrame) -> pl.DataFrame:
+        """Every row of the ledger about the days of `inputs` (`day`, `inputs`), cohorts left aside."""
+        for day, names in self.names.items():
+            self._add(day, ACCEPTANCE, acceptance(self.catalog, names))
+        return pl.concat(
+            [pl.DataFrame(schema=LEDGER_SCHEMA), recorded_inputs(inputs, self.catalog), *self.rows]
+        )
+
+    def _add(self, day: date, kind: str, digests: pl.DataFrame) -> None:
+        rows = digests.with_columns(day=pl.lit(day, pl.Date), kind=pl.lit(kind))
+        self.rows.append(rows.select(LEDGER_SCHEMA.keys()))
+
+
+def changed_experiments(before: pl.DataFrame, after: pl.DataFrame, days: Collection[date]) -> list[str]:
+    """The experiments whose staged assignments on some days are others than the ledger said."""
+    of_days = (pl.col("kind") == table_name(AssignmentEvents)) & pl.col("day").is_in(list(days))
+    old, new = before.filter(of_days), after.filter(of_days)
+    same = list(LEDGER_SCHEMA)
+    changed = pl.concat([old.join(new, on=same, how="anti"), new.join(old, on=same, how="anti")])
+    return sorted(changed["key"].unique())
+
+
+def cohort_digests(staging: Staging, experiments: Iterable[str]) -> pl.DataFrame:
+    """The digests of the canonical assignments of whole experiments, by cohort, as rows of the ledger.
+
+    A new assignment may change any earlier cohort of its experiment (`is_conflicting`); with their digests only
+    those that it did change are out of date.
+    """
+    staged = staging.scan(AssignmentEvents)
+    wanted = list(experiments)
+    counts = staged.filter(pl.col("experiment_id").is_in(wanted)).group_by("experiment_id").len().collect()
+    found = [pl.DataFrame(schema=LEDGER_SCHEMA)]
+    for group in _in_groups(dict(counts.sort("experiment_id").iter_rows())):
+        canonical = canonical_assignments(staged.filter(pl.col("experiment_id").is_in(group))).collect()
+        for (experiment,), cohorts in canonical.group_by("experiment_id"):
+            digests = row_digests(cohorts, "assignment_date")
+            found.append(
+                digests.select(
+                    day="key", kind=pl.lit(COHORT), key=pl.lit(str(experiment)), digest=pl.col("digest")
+                )
+            )
+    return pl.concat(found)
+
+
+def _in_groups(weights: dict[str, int]) -> Iterator[list[str]]:
+    group: list[str] = []
+    weight = 0
+    for name, rows in weights.items():
+        if group and weight + rows > _ROWS_AT_ONCE:
+            yield group
+            group, weight = [], 0
+        group.append(name)
+        weight += rows
+    if group:
+        yield group

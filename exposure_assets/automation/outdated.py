@@ -1,0 +1,134 @@
+"""What is out of date: the state of an installation, compared with what landing zone and catalog say now.
+
+Nothing is decided here about when to run; how runs are requested stands in `requests`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import polars as pl
+
+from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog
+from exposure_assets.transforms.acceptance import common_acceptance, outdated_days
+from exposure_assets.transforms.digests import mixed
+from exposure_assets.transforms.partition_versions import (
+    CODE_VERSIONS,
+    PARTITION,
+    UPSTREAM,
+    VERSION_SCHEMA,
+    Recorded,
+    catalog_version,
+    manifest_version,
+    outdated,
+    version_of_whole,
+    wanted_versions,
+)
+from resources.landing import LandingZone, Manifest
+from resources.landing_inputs import day_inputs
+from resources.workspace import Workspace
+
+# The tables that are computed from staged rows alone, and those that rest on them.
+FROM_STAGED = ("deduped_exposures", "assignments")
+FROM_TABLES = ("exposure_validation", "unit_outcomes", "daily_quality")
+
+
+@dataclass(frozen=True)
+class GraphState:
+    """An installation at one moment: catalog, landing zone, and what was recorded of everything computed before."""
+
+    catalog: Catalog
+    zone: LandingZone
+    manifest: Manifest
+    ledger: pl.DataFrame
+    recorded: Recorded
+    first_day: date
+
+    @classmethod
+    def read(cls, workspace: Workspace, first_day: date, manifest: Manifest | None = None) -> "GraphState":
+        """Read all of it; the landing zone is scanned unless a manifest is given.
+
+        Raises:
+            CatalogError, LandingError, WarehouseError: a place cannot be read.
+        """
+        catalog = workspace.catalog()
+        zone = workspace.landing(catalog)
+        recorded = workspace.warehouse.versions(WAREHOUSE_TABLES.values())
+        ledger = workspace.ledger.read()
+        return cls(catalog, zone, manifest or zone.refresh(), ledger, recorded, first_day)
+
+    @cached_property
+    def whole_tables(self) -> dict[str, int]:
+        """The tables without partitions that list something else than there is, with their wanted versions."""
+        of_catalog, of_manifest = catalog_version(self.catalog), manifest_version(self.manifest.frame)
+        wanted = {"experiments": of_catalog, "variations": of_catalog, "landing_files": of_manifest}
+        return {
+            table: digest
+            for table, digest in wanted.items()
+            if not outdated(version_of_whole(digest), self.recorded[table]).is_empty()
+        }
+
+    @cached_property
+    def inputs(self) -> pl.DataFrame:
+        """Per day that holds rows a digest of the landing zone's share in it: (`day`, `inputs`)."""
+        return day_inputs(self.zone, self.manifest, self.first_day)
+
+    @cached_property
+    def days(self) -> list[date]:
+        """The days to stage anew, ascending."""
+        published = self.recorded["exposure_waterfall"]
+        return sorted(outdated_days(self.ledger, self.inputs, self.catalog, published))
+
+    @cached_property
+    def versions_of_days(self) -> dict[date, int]:
+        """Per day that holds rows a digest of what it would be staged from now."""
+        digest = mixed(pl.col("inputs"), common_acceptance(self.catalog), catalog_version(self.catalog))
+        return dict(self.inputs.select("day", digest).iter_rows())
+
+    @cached_property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Per table the partitions to compute anew, with their wanted versions (0: nothing will be left)."""
+        return {
+            table: outdated(
+                wanted_versions(
+                    table, self.catalog, self.ledger, {name: self.recorded[name] for name in UPSTREAM[table]}
+                ),
+                self.recorded[table],
+            )
+            for table in CODE_VERSIONS
+        }
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether everything is as it would be if it were computed now."""
+        return (
+            not self.whole_tables
+            and not self.days
+            and all(frame.is_empty() for frame in self.tables.values())
+        )
+
+
+def with_dependants(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """The partitions to compute of the tables that rest on others: a new verdict outdates what counts it too."""
+    verdicts = tables["exposure_validation"].with_columns(pl.lit(0, pl.UInt64).alias("version"))
+    return {
+        "exposure_validation": tables["exposure_validation"],
+        **{
+            table: pl.concat([tables[table], verdicts]).unique(PARTITION, keep="first", maintain_order=True)
+            for table in FROM_TABLES[1:]
+        },
+    }
+
+
+def partitions(days: Iterable[date], experiments: Iterable[str]) -> pl.DataFrame:
+    """Every day of every experiment, with the columns of `VERSION_SCHEMA` and version 0."""
+    all_days = pl.DataFrame({"day": list(days)}, schema={"day": pl.Date})
+    all_experiments = pl.DataFrame({"experiment_id": list(experiments)}, schema={"experiment_id": pl.String})
+    crossed = all_days.join(all_experiments, how="cross")
+    return crossed.with_columns(version=pl.lit(0, pl.UInt64)).select(VERSION_SCHEMA.keys())
+
+
+def days_with_rows(manifest: Manifest, ledger: pl.DataFrame) -> set[date]:
+    """The days that hold rows, and those that did when they were last staged: a removed file leaves one to redo."""
+    return {day for stream in manifest.files for day in manifest.days(stream)} | set(ledger["day"])

@@ -1,0 +1,96 @@
+"""What of the catalog decides how raw rows are judged, as digests: for all rows alike, and for one named experiment.
+
+How rows are judged stands in `staged_events` and `assignment_events`.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import polars as pl
+
+from exposure_assets.contracts import Catalog, Experiment
+from exposure_assets.transforms.digests import DIGEST, digest_of, mixed
+from exposure_assets.transforms.partition_versions import outdated
+
+# Kinds of rows in the ledger of staging beside the staged tables. `inputs`: the landing zone's share in a day and the
+# catalog's in every row; `acceptance`: the catalog's share in the rows that name an experiment, by that name.
+INPUTS, ACCEPTANCE = "inputs", "acceptance"
+
+# Raised whenever the same raw rows are staged in another way.
+_STAGING_VERSION = 2
+_UNKNOWN = "unknown"
+
+
+def common_acceptance(catalog: Catalog) -> int:
+    """The digest of what decides about every row: exposure sources, and the events and fields of metrics."""
+    sources = [source.model_dump_json() for source in catalog.exposure_sources.values()]
+    metrics = sorted({f"{metric.event}\n{metric.field}" for metric in catalog.metrics.values()})
+    return digest_of("\x00".join([f"{_STAGING_VERSION} {pl.__version__}", *sources, *metrics]))
+
+
+def acceptance(catalog: Catalog, names: Iterable[str]) -> pl.DataFrame:
+    """What decides about the rows that name an experiment, known or not: (`key`, `digest`), one row per name.
+
+    A row may name several experiments at once (`a+b`); whether each of them is known decides what becomes of it.
+    """
+    named = sorted(set(names))
+    digests = [digest_of("\n".join(_rules(catalog, part) for part in name.split("+"))) for name in named]
+    return pl.DataFrame({"key": named, "digest": digests}, schema={"key": pl.String(), "digest": DIGEST})
+
+
+def staged_versions(ledger: pl.DataFrame) -> pl.DataFrame:
+    """Per staged day a digest of all that its rows were staged from, with the columns of `VERSION_SCHEMA`."""
+    decisive = ledger.filter(pl.col("kind").is_in([INPUTS, ACCEPTANCE]))
+    versions = decisive.group_by("day").agg(
+        mixed(*map(pl.col, ("kind", "key", "digest"))).sum().alias("version")
+    )
+    return versions.select("day", pl.lit(None, pl.String).alias("experiment_id"), "version")
+
+
+def recorded_inputs(inputs: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+    """What is recorded of the days as a whole: the landing zone's share (`day`, `inputs`) and the catalog's."""
+    digest = mixed(pl.col("inputs"), common_acceptance(catalog))
+    return inputs.select("day", pl.lit(INPUTS).alias("kind"), pl.lit("").alias("key"), digest.alias("digest"))
+
+
+def outdated_days(
+    ledger: pl.DataFrame, inputs: pl.DataFrame, catalog: Catalog, published: pl.DataFrame
+) -> set[date]:
+    """The days whose staged rows are not what landing zone and catalog say now, or whose waterfall is missing.
+
+    Args:
+        ledger: Of staging.
+        inputs: Per day that holds rows a digest of the landing zone's share in it (`day`, `inputs`).
+        catalog: As it is now.
+        published: The recorded versions of `exposure_waterfall`.
+    """
+    before = ledger.filter(kind=ACCEPTANCE)
+    now = pl.concat(
+        [
+            recorded_inputs(inputs, catalog),
+            before.drop("digest").join(acceptance(catalog, before["key"]), on="key").select(ledger.columns),
+        ]
+    )
+    then = ledger.filter(pl.col("kind").is_in([INPUTS, ACCEPTANCE]))
+    same = ["day", "kind", "key", "digest"]
+    judged_otherwise = pl.concat([now.join(then, on=same, how="anti"), then.join(now, on=same, how="anti")])
+    unpublished = outdated(staged_versions(ledger), published)
+    return {*judged_otherwise["day"], *unpublished["day"]}
+
+
+def _rules(catalog: Catalog, name: str) -> str:
+    experiment = catalog.experiments.get(name)
+    return _UNKNOWN if experiment is None else _rules_of(experiment)
+
+
+def _rules_of(experiment: Experiment) -> str:
+    parts = (
+        experiment.id,
+        experiment.exposure.source,
+        experiment.start,
+        experiment.enrollment_end,
+        experiment.first_exposure_date,
+        experiment.last_exposure_date,
+        *sorted(variation.id for variation in experiment.variations),
+    )
+    return "\x00".join(map(str, parts))
