@@ -17,8 +17,11 @@ _PLAIN = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "mailto", "
 _CALLS_PEOPLE = re.compile(r"@(?=\S)|<(?=[!#@:])")
 _WORD_JOINER = "\u2060"
 
-# Apprise logs hosts, and below the level of warnings whole URLs: nothing of that may reach Dagster's logs.
+# Apprise logs hosts and recipients, and below the level of warnings whole URLs, as urllib3 does: nothing of that may
+# reach the logs of a run.
 logging.getLogger("apprise").propagate = False
+logging.getLogger("apprise").setLevel(logging.WARNING)
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 
 class AlertChannelError(ValueError):
