@@ -64,7 +64,7 @@ class LandingZone:
         """
         before = self._manifest.read()
         listed = self._listed()
-        has_index = is_indexed(self._folder, before)
+        has_index = is_indexed(self._folder, before, self.further_columns)
         known = before.filter(has_index)
         wanted = listed.join(known, on=[PLACE, "version"], how="anti", maintain_order="left")
         gone = before.join(listed, on=PLACE, how="anti").select(PLACE)

@@ -3,6 +3,7 @@
 Which files there are stands in `landing`; how a file is parsed, in `raw_files`.
 """
 
+import json
 import os
 import shutil
 from contextlib import suppress
@@ -11,9 +12,18 @@ from datetime import date
 from pathlib import Path
 
 import polars as pl
+import xxhash
 
 from resources.atomic import placing
-from resources.raw_files import UNREADABLE, Stream, UnreadableFile, convert_text, first_line, scan_parquet
+from resources.raw_files import (
+    EVENTS,
+    UNREADABLE,
+    Stream,
+    UnreadableFile,
+    convert_text,
+    first_line,
+    scan_parquet,
+)
 
 # Hashes are only comparable within one version of Polars, so its version is part of where they are kept.
 INDEX_FOLDERS = "index-polars-"
@@ -55,7 +65,7 @@ class FileIndex:
     @property
     def converted(self) -> Path:
         """The rows of a text file as Parquet."""
-        return self.folder / CONVERTED / f"{self.key}.parquet"
+        return self.folder / CONVERTED / f"{self.key}{columns_mark(self.further_columns)}.parquet"
 
     @property
     def readable(self) -> Path:
@@ -68,7 +78,7 @@ class FileIndex:
     @property
     def parts(self) -> Path:
         """The rows that are not of the file's home day, in a folder per day."""
-        return self.folder / PARTS / self.key
+        return self.folder / PARTS / f"{self.key}{columns_mark(self.further_columns)}"
 
     def part(self, day: date | None) -> Path:
         """The rows of a day that is not the file's home day; `None`: the rows without a day."""
@@ -94,16 +104,26 @@ class FileIndex:
         return self.scan().filter(pl.col(_DAY) == day).drop(_DAY, _BROKEN)
 
 
-def is_indexed(folder: Path, files: pl.DataFrame) -> pl.Series:
-    """Whether what was derived from each file of a manifest is still there; it is not after an upgrade of Polars.
+def columns_mark(further_columns: tuple[str, ...]) -> str:
+    """What tells derived rows with some further columns from those with others; an ending of their names."""
+    return f"+{xxhash.xxh3_64_hexdigest(json.dumps(further_columns).encode())}" if further_columns else ""
 
+
+def is_indexed(folder: Path, files: pl.DataFrame, further_columns: tuple[str, ...]) -> pl.Series:
+    """Whether what was derived from each file of a manifest is still there.
+
+    It is not after an upgrade of Polars or, for text and for parts, when the catalog names further columns of events.
     A quarantined file has no index and needs none.
     """
+    mark = (
+        pl.when(pl.col("stream") == EVENTS.name)
+        .then(pl.lit(columns_mark(further_columns)))
+        .otherwise(pl.lit(""))
+    )
 
-    def is_in(place: str, suffix: str) -> pl.Expr:
+    def is_in(place: str, name: pl.Expr) -> pl.Expr:
         with suppress(FileNotFoundError):
-            names = os.listdir(folder / place)
-            return (pl.col("key") + suffix).is_in(pl.Series(names, dtype=pl.String).implode())
+            return name.is_in(pl.Series(os.listdir(folder / place), dtype=pl.String).implode())
         return pl.lit(False)
 
     is_split = (pl.col("other_dates").list.len() > 0) | (pl.col("broken_count") > 0)
@@ -111,9 +131,9 @@ def is_indexed(folder: Path, files: pl.DataFrame) -> pl.Series:
     return files.select(
         (pl.col("status") != "ready")
         | (
-            is_in(INDEX_FOLDER, ".parquet")
-            & (~is_split | is_in(PARTS, ""))
-            & (~is_text | is_in(CONVERTED, ".parquet"))
+            is_in(INDEX_FOLDER, pl.col("key") + ".parquet")
+            & (~is_split | is_in(PARTS, pl.col("key") + mark))
+            & (~is_text | is_in(CONVERTED, pl.col("key") + mark + ".parquet"))
         )
     ).to_series()
 

@@ -15,7 +15,7 @@ from fsspec.implementations.local import LocalFileSystem
 from resources.atomic import placing
 from resources.landing_index import COPIES, FileIndex, index_file
 from resources.landing_manifest import MANIFEST_SCHEMA, PLACE
-from resources.raw_files import STREAMS, Stream, UnreadableFile
+from resources.raw_files import EVENTS, STREAMS, Stream, UnreadableFile
 
 Row = dict[str, Any]
 
@@ -74,8 +74,11 @@ class FileReader:
 
     def index(self, key: str, path: str, stream: Stream) -> FileIndex:
         """Where what is derived from a file is kept."""
-        local = Path(self._root) / path if self.is_local else None
-        return FileIndex(self._folder, key, local, stream, self._further_columns)
+        return self._index(key, Path(self._root) / path if self.is_local else None, stream)
+
+    def _index(self, key: str, local: Path | None, stream: Stream) -> FileIndex:
+        further_columns = self._further_columns if stream is EVENTS else ()
+        return FileIndex(self._folder, key, local, stream, further_columns)
 
     def read(self, listed: Row) -> Row | None:
         """The file's row of the manifest; null where the file is gone.
@@ -122,7 +125,7 @@ class FileReader:
             known = self._known.row(self._position[key], named=True)
             return {name: known[name] for name in _ABOUT_THE_CONTENT}
         if key not in self._read:
-            index = FileIndex(self._folder, key, local, STREAMS[row["stream"]], self._further_columns)
+            index = self._index(key, local, STREAMS[row["stream"]])
             try:
                 self._read[key] = {"status": "ready", **index_file(index, row["path"])}
             except UnreadableFile as unreadable:

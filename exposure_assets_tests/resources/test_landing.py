@@ -212,6 +212,28 @@ def test_a_manifest_of_another_version_is_no_cache(place: Place):
     assert place.event_ids() == {1: ["a"]}
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.parquet"])
+def test_a_column_that_the_catalog_names_later_is_read_from_files_known_before(place: Place, name: str):
+    columns = ["event_id", "event_name", "unit_id", "occurred_at", "plan"]
+    rows = pl.DataFrame(
+        [("a", "x", "u", noon(1), "pro"), ("late", "x", "u", noon(2), "free")], columns, orient="row"
+    )
+    path = place.deliver(b"", name)
+    {"jsonl": rows.write_ndjson, "csv": rows.write_csv, "parquet": rows.write_parquet}[name.split(".")[1]](
+        path
+    )
+    assert place.event_ids() == {1: ["a"], 2: ["late"]}
+
+    def plans(*further_columns: str) -> list[list[str]]:
+        zone = LandingZone(str(place.landing), place.staging, further_columns)
+        found = [day_rows(zone, zone.refresh(), "events", january(day)) for day in (1, 2)]
+        return [day["plan"].to_list() if "plan" in day.columns else [] for day in found]
+
+    assert plans("plan") == [["pro"], ["free"]]
+    assert plans("plan", "none") == [["pro"], ["free"]]
+    assert plans() == [[], []]
+
+
 def test_a_landing_zone_may_be_a_file_url(place: Place):
     place.deliver(jsonl(event("a", 1), event("late", 2)))
     zone = LandingZone(f"file://{place.landing}", place.staging)
