@@ -4,10 +4,12 @@ What they hold stands in `landing`.
 """
 
 import os
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import polars as pl
 from fsspec import AbstractFileSystem
 
@@ -23,7 +25,8 @@ def local_files(root: str) -> pl.DataFrame:
 
     `modified_at` is in seconds since 1970. A file or folder that vanishes while we look is not there.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in (*_SCHEMA, "modified_ns", "inode")}
+    paths: list[str] = []
+    sizes, modified, inodes = array("q"), array("q"), array("Q")
     for stream in STREAMS:
         for folder in _entries(f"{root}/{stream}"):
             if not folder.name.startswith("date=") or not folder.is_dir():
@@ -33,15 +36,28 @@ def local_files(root: str) -> pl.DataFrame:
                     continue
                 with suppress(FileNotFoundError):
                     status = file.stat()
-                    columns["stream"].append(stream)
-                    columns["path"].append(f"{stream}/{folder.name}/{file.name}")
-                    columns["size_bytes"].append(status.st_size)
-                    columns["modified_at"].append(status.st_mtime)
-                    columns["modified_ns"].append(status.st_mtime_ns)
-                    columns["inode"].append(status.st_ino)
-    files = pl.DataFrame(columns, schema={**_SCHEMA, "modified_ns": pl.Int64, "inode": pl.UInt64})
-    version = pl.concat_str("modified_ns", "size_bytes", "inode", separator=":")
-    return files.select(*_SCHEMA, version=version).sort("path")
+                    paths.append(f"{stream}/{folder.name}/{file.name}")
+                    sizes.append(status.st_size)
+                    modified.append(status.st_mtime_ns)
+                    inodes.append(status.st_ino)
+    return (
+        pl.DataFrame(
+            {
+                "path": pl.Series(paths, dtype=pl.String),
+                "size_bytes": np.asarray(sizes),
+                "modified": np.asarray(modified),
+                "inode": np.asarray(inodes),
+            }
+        )
+        .select(
+            pl.col("path").str.split_exact("/", 1).struct.field("field_0").alias("stream"),
+            "path",
+            "size_bytes",
+            modified_at=pl.col("modified") / 1e9,
+            version=pl.concat_str("modified", "size_bytes", "inode", separator=":"),
+        )
+        .sort("path")
+    )
 
 
 def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
