@@ -36,18 +36,18 @@ _VOLUME = dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("assignments"), 
     backfill_policy=dg.BackfillPolicy.single_run(),
     check_specs=[dg.AssetCheckSpec("grain", asset="assignments")],
 )
-def assignments(context: dg.AssetExecutionContext) -> Iterator[Any]:
+def assignments(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
     """Fails, or has a check that fails, as the tags of the run say."""
     if "assignments" in context.run.tags.get("fails", ""):
         raise dg.Failure(context.run.tags.get("because", "the disk is full\nand more"), allow_retries=False)
-    yield dg.Output(None)
     found = int(context.run.tags.get("found", "0"))
-    yield dg.AssetCheckResult(
+    verdict = dg.AssetCheckResult(
         check_name="grain",
         passed=found == 0,
         severity=dg.AssetCheckSeverity(context.run.tags.get("severity", "ERROR")),
         metadata={"found": found, "expected": "0 rows"},
     )
+    return dg.MaterializeResult(check_results=[verdict])
 
 
 @dg.asset(
