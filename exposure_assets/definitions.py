@@ -12,6 +12,7 @@ from exposure_assets.assets.calendar import calendar_for
 from exposure_assets.automation.jobs import graph_jobs
 from exposure_assets.automation.landing_sensor import landing_sensor
 from exposure_assets.checks import table_checks
+from resources.dagster_home import STAGING_POOL, WAREHOUSE_POOL
 from resources.settings import Settings
 from resources.warehouse_io_manager import WarehouseIOManager
 from resources.workspace import Workspace
@@ -28,7 +29,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """
     workspace = Workspace(settings)
     calendar = calendar_for(workspace)
-    staged = staged_assets(calendar)
+    # A DuckDB file has one writer, also for the waterfall of staging.
+    pool = STAGING_POOL if workspace.warehouse.admits_many_writers else WAREHOUSE_POOL
+    staged = staged_assets(calendar, pool)
     tables = [table.build(calendar, settings.horizon_days) for table in TABLE_ASSETS]
     jobs = graph_jobs(CATALOG_ASSETS, staged, tables)
     return dg.Definitions(

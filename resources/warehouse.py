@@ -82,6 +82,11 @@ class Warehouse:
     def __str__(self) -> str:
         return str(self._store.location)
 
+    @property
+    def admits_many_writers(self) -> bool:
+        """Whether several processes may write at once: a DuckLake's may, a DuckDB file has one writer."""
+        return isinstance(self._store, LakeStore)
+
     def exists(self) -> bool:
         """Whether there is something to read; true for a PostgreSQL catalog, which answers only when asked."""
         return self._store.exists()

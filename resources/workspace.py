@@ -20,9 +20,13 @@ from resources.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class Workspace:
-    """What the assets talk to. Every run reads the catalog anew: an analyst's edit needs no restart."""
+    """What the assets talk to. Every run reads the catalog anew: an analyst's edit needs no restart.
+
+    `wait_seconds`: how long to wait for another process that holds the warehouse.
+    """
 
     settings: Settings
+    wait_seconds: float = 60.0
 
     def catalog(self) -> Catalog:
         """The catalog as its files are now.
@@ -54,7 +58,7 @@ class Workspace:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse."""
-        return Warehouse(self.settings.warehouse)
+        return Warehouse(self.settings.warehouse, wait_seconds=self.wait_seconds)
 
 
 def further_event_columns(fields: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ import polars as pl
 
 from exposure_assets.contracts import Catalog, Experiments, Variations, columns_of
 from exposure_assets.transforms.partition_versions import catalog_version, version_of_whole
+from resources.dagster_home import WAREHOUSE_POOL
 from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
 
@@ -16,6 +17,7 @@ from resources.workspace import Workspace
     group_name="catalog",
     kinds={"toml", "duckdb"},
     io_manager_key="warehouse_io_manager",
+    pool=WAREHOUSE_POOL,
     required_resource_keys={"workspace"},
 )
 def experiments(context: dg.AssetExecutionContext) -> Publication:
@@ -48,6 +50,7 @@ def experiments(context: dg.AssetExecutionContext) -> Publication:
     group_name="catalog",
     kinds={"toml", "duckdb"},
     io_manager_key="warehouse_io_manager",
+    pool=WAREHOUSE_POOL,
     required_resource_keys={"workspace"},
 )
 def variations(context: dg.AssetExecutionContext) -> Publication:

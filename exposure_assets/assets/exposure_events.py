@@ -11,15 +11,20 @@ import dagster as dg
 
 from exposure_assets.assets.progress import report_progress
 from exposure_assets.assets.staging import stage_days
-from exposure_assets.assets.staging_checks import STAGING_CHECKS, conservation, readability
+from exposure_assets.assets.staging_checks import CONSERVATION, conservation
 from exposure_assets.contracts import STAGED_TABLES, ExposureWaterfall
 from partitions.calendar import Calendar
 from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
 
 
-def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
-    """The staged tables and the waterfall, out of one pass over the raw rows of a range of days."""
+def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
+    """The staged tables and the waterfall, out of one pass over the raw rows of a range of days.
+
+    Args:
+        calendar: The days.
+        pool: Of the runs beside which no other may stage.
+    """
 
     @dg.multi_asset(
         name="stage_landing_zone",
@@ -45,7 +50,8 @@ def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=["experiments", "variations", "landing_files"],
         required_resource_keys={"workspace"},
-        check_specs=STAGING_CHECKS,
+        check_specs=[CONSERVATION],
+        pool=pool,
     )
     def stage_landing_zone(context: dg.AssetExecutionContext) -> Iterator[Any]:
         workspace: Workspace = context.resources.workspace
@@ -66,7 +72,6 @@ def staged_assets(calendar: Calendar) -> dg.AssetsDefinition:
             yield dg.Output(None, output_name=table, metadata=rows)
         waterfall = Publication(frames=lambda: report.waterfall, versions=lambda: report.versions)
         yield dg.Output(waterfall, output_name="exposure_waterfall")
-        yield readability(report.quarantined)
         yield conservation(report.waterfall, report.matched_rows, report.judged_rows, report.exposure_rows)
 
     return stage_landing_zone

@@ -3,10 +3,15 @@
 The rows of its files are staged in `exposure_events`.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import dagster as dg
 
+from exposure_assets.assets.staging_checks import READABILITY, readability
 from exposure_assets.contracts import LandingFiles, columns_of
 from exposure_assets.transforms.partition_versions import manifest_version, version_of_whole
+from resources.dagster_home import WAREHOUSE_POOL
 from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
 
@@ -15,13 +20,15 @@ from resources.workspace import Workspace
     group_name="landing",
     kinds={"parquet", "json", "csv"},
     io_manager_key="warehouse_io_manager",
+    pool=WAREHOUSE_POOL,
     required_resource_keys={"workspace"},
+    check_specs=[READABILITY],
 )
-def landing_files(context: dg.AssetExecutionContext) -> Publication:
+def landing_files(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Every file of the landing zone: what it holds, or why it was quarantined."""
     workspace: Workspace = context.resources.workspace
     manifest = workspace.landing(workspace.catalog()).refresh()
     rows = manifest.frame.select(columns_of(LandingFiles).keys()).sort("stream", "path")
-    return Publication(
-        frames=lambda: rows, versions=lambda: version_of_whole(manifest_version(manifest.frame))
-    )
+    version = version_of_whole(manifest_version(manifest.frame))
+    yield dg.Output(Publication(frames=lambda: rows, versions=lambda: version))
+    yield readability(manifest.quarantined)

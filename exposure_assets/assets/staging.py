@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import polars as pl
-from resources.landing_inputs import day_inputs
 
 from exposure_assets.assets.staging_ledger import LedgerEntries, changed_experiments, cohort_digests
 from exposure_assets.contracts import (
@@ -30,6 +29,7 @@ from exposure_assets.transforms.partition_versions import VERSION_SCHEMA
 from exposure_assets.transforms.staged_events import malformed_waterfall, stage_events, well_formed_ids
 from resources.landing import LandingZone, Manifest
 from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before, stray_rows
+from resources.landing_inputs import day_inputs
 from resources.repeated_ids import ids_on_several_days
 from resources.staged_ledger import StagedLedger
 from resources.staging import Staging
@@ -37,7 +37,7 @@ from resources.staging import Staging
 
 @dataclass
 class StagingReport:
-    """What a range of days came to: rows per table, the waterfall with its versions, the files left out.
+    """What a range of days came to: rows per table, and the waterfall with its versions.
 
     The last three count raw rows that a source matched, those of them in the waterfall, and accepted exposures.
     """
@@ -45,7 +45,6 @@ class StagingReport:
     row_counts: dict[str, int] = field(default_factory=dict)
     waterfall: pl.DataFrame = field(default_factory=lambda: empty_frame(ExposureWaterfall))
     versions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=VERSION_SCHEMA))
-    quarantined: pl.DataFrame = field(default_factory=pl.DataFrame)
     matched_rows: int = 0
     judged_rows: int = 0
     exposure_rows: int = 0
@@ -108,7 +107,7 @@ def _stage_days(
     days: tuple[date, date],
     calendar_starts: date,
 ) -> StagingReport:
-    report = StagingReport(quarantined=manifest.quarantined)
+    report = StagingReport()
     first = date.min if days[0] == calendar_starts else days[0]
     waterfalls = [report.waterfall]
 

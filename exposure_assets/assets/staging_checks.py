@@ -1,6 +1,6 @@
-"""Checks of staging: files that could not be read, and rows that have to be accounted for.
+"""Checks of what is read: files that could not be, and raw rows that have to be accounted for.
 
-They are judged while the days are staged, because nothing else sees every raw row.
+They are judged by the assets that read, because nothing else sees every file and every raw row.
 """
 
 import dagster as dg
@@ -11,17 +11,15 @@ from resources.warehouse_contract_breach import as_markdown
 FILES_ARE_READABLE = "landing_files_are_readable"
 ROWS_ARE_ACCOUNTED_FOR = "every_row_is_in_one_bucket"
 
-STAGING_CHECKS = (
-    dg.AssetCheckSpec(
-        FILES_ARE_READABLE,
-        asset="exposure_events",
-        description="No file of the landing zone is truncated, corrupt or of another schema.",
-    ),
-    dg.AssetCheckSpec(
-        ROWS_ARE_ACCOUNTED_FOR,
-        asset="exposure_waterfall",
-        description="The buckets sum to the rows read, and `accepted` equals the rows of exposure_events.",
-    ),
+READABILITY = dg.AssetCheckSpec(
+    FILES_ARE_READABLE,
+    asset="landing_files",
+    description="No file of the landing zone is truncated, corrupt or of another schema.",
+)
+CONSERVATION = dg.AssetCheckSpec(
+    ROWS_ARE_ACCOUNTED_FOR,
+    asset="exposure_waterfall",
+    description="The buckets sum to the rows read, and `accepted` equals the rows of exposure_events.",
 )
 
 
@@ -35,10 +33,11 @@ def readability(quarantined: pl.DataFrame) -> dg.AssetCheckResult:
     more = f"; and {quarantined.height - 3} more" if quarantined.height > 3 else ""
     return dg.AssetCheckResult(
         check_name=FILES_ARE_READABLE,
-        asset_key="exposure_events",
+        asset_key="landing_files",
         passed=quarantined.is_empty(),
         metadata={
-            "quarantined_files": quarantined.height,
+            "found": quarantined.height,
+            "expected": 0,
             "files": dg.MetadataValue.md(as_markdown(quarantined)),
         },
         description=f"{quarantined.height} files are quarantined, none of their rows counts until they are delivered "
@@ -65,6 +64,8 @@ def conservation(
         asset_key="exposure_waterfall",
         passed=matched_rows == judged_rows and accepted == exposure_rows,
         metadata={
+            "found": judged_rows,
+            "expected": matched_rows,
             "rows_read": matched_rows,
             "rows_in_a_bucket": judged_rows,
             "accepted": accepted,

@@ -16,6 +16,7 @@ from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog, Experiment, Tab
 from exposure_assets.transforms.partition_versions import CODE_VERSIONS, UPSTREAM, wanted_versions
 from partitions import mappings
 from partitions.calendar import Calendar, split_key
+from resources.dagster_home import WAREHOUSE_POOL
 from resources.staging import Staging
 from resources.warehouse import PartitionSlice, slices_of
 from resources.warehouse_io_manager import CONTRACT_CHECK, Publication, WarehouseWindow
@@ -134,6 +135,7 @@ class TableAsset:
             group_name=self.group,
             kinds={"polars", "duckdb"},
             io_manager_key="warehouse_io_manager",
+            pool=WAREHOUSE_POOL,
             required_resource_keys={"workspace"},
             metadata={"partition_expr": self.contract.partition_columns()},
         )(compute)

@@ -34,6 +34,7 @@ class InFlight:
     days: frozenset[date] = frozenset()
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     whole_tables: frozenset[str] = frozenset()
+    run_count: int = 0
 
     @classmethod
     def of(cls, instance: dg.DagsterInstance, order: Sequence[str]) -> "InFlight":
@@ -48,9 +49,12 @@ class InFlight:
         days: set[date] = set()
         tables: dict[str, list[pl.DataFrame]] = {}
         whole: set[str] = set()
-        for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)):
-            if run.remote_job_origin is None:
-                continue
+        launched = [
+            run
+            for run in instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+            if run.remote_job_origin is not None
+        ]
+        for run in launched:
             first, last = _range(run)
             names = {key.path[-1] for key in run.asset_selection or ()}
             if first is None or last is None:
@@ -63,7 +67,7 @@ class InFlight:
                 for table in names & CODE_VERSIONS.keys() if names else CODE_VERSIONS:
                     tables.setdefault(table, []).append(computed)
         gathered = {table: pl.concat(frames).unique() for table, frames in tables.items()}
-        return cls(frozenset(days), gathered, frozenset(whole))
+        return cls(frozenset(days), gathered, frozenset(whole), len(launched))
 
     def of_table(self, table: str) -> pl.DataFrame:
         """The partitions of a table that are being computed."""

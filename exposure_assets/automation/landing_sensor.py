@@ -13,11 +13,12 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from exposure_assets.assets.calendar import calendar_for
 from exposure_assets.automation.in_flight import InFlight
 from exposure_assets.automation.outdated import GraphState
-from exposure_assets.automation.pending import pending
+from exposure_assets.automation.pending import Pending, pending
 from exposure_assets.automation.requests import Request
 from partitions.calendar import EXPERIMENTS, Calendar
 from resources.catalog import CatalogError
 from resources.landing import LandingError
+from resources.settings import Settings
 from resources.warehouse import WarehouseBusy
 from resources.workspace import Workspace
 
@@ -25,6 +26,8 @@ REQUEST_TAG = "exposures/request"
 INTERVAL_SECONDS = 15
 # A tick has a minute. New files are read for a third of it; the next tick goes on where this one ended.
 _SECONDS_TO_READ = 20.0
+# A writer who holds the warehouse for longer is waited for by the next tick.
+_SECONDS_TO_WAIT = 5.0
 _PATIENCE = timedelta(minutes=10)
 _REQUESTS_PER_TICK = 25
 _FIRST_RETRY, _LAST_RETRY = timedelta(minutes=1), timedelta(hours=1)
@@ -44,7 +47,7 @@ def landing_sensor(jobs: Sequence[UnresolvedAssetJobDefinition], calendar: Calen
     )
     def landing_zone(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         try:
-            return evaluate(context.resources.workspace, context.instance, calendar, context.cursor)
+            return evaluate(context.resources.workspace.settings, context.instance, calendar, context.cursor)
         except (CatalogError, LandingError, WarehouseBusy) as problem:
             # What a person has to mend, or what passes by itself; announced by the alerts, and looked at again.
             return dg.SensorResult(skip_reason=dg.SkipReason(str(problem)), cursor=context.cursor)
@@ -53,20 +56,26 @@ def landing_sensor(jobs: Sequence[UnresolvedAssetJobDefinition], calendar: Calen
 
 
 def evaluate(
-    workspace: Workspace, instance: dg.DagsterInstance, loaded: Calendar, cursor: str | None
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    loaded: Calendar,
+    cursor: str | None,
+    now: datetime | None = None,
 ) -> dg.SensorResult:
     """One look at everything; the cursor holds nothing but since when partitions wait.
 
     Args:
-        workspace: The places.
+        settings: Where the places are.
         instance: Dagster's.
         loaded: The calendar of the code location; days that it lacks need a reload.
         cursor: Of the last tick.
+        now: The clock, by default.
 
     Raises:
         CatalogError, LandingError, WarehouseBusy: a place cannot be read now.
     """
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
+    workspace = Workspace(settings, wait_seconds=_SECONDS_TO_WAIT)
     catalog = workspace.catalog()
     manifest = workspace.landing(catalog).refresh(seconds=_SECONDS_TO_READ)
     state = GraphState.read(workspace, calendar_for(workspace).first_day, manifest)
@@ -75,15 +84,14 @@ def evaluate(
     order = [*known, *new]
     held_since = _held_since(cursor)
     is_patient = held_since is None or now - held_since < _PATIENCE
-    due = pending(state, InFlight.of(instance, order), loaded, order, is_patient)
+    in_flight = InFlight.of(instance, order)
+    due = pending(state, in_flight, loaded, order, is_patient)
     requested = [run for request in due.requests if (run := _run_request(instance, request, now)) is not None]
     held_since = (held_since or now) if due.held_back and is_patient else None
     return dg.SensorResult(
         run_requests=requested[:_REQUESTS_PER_TICK],
         dynamic_partitions_requests=[EXPERIMENTS.build_add_request(new)] if new else [],
-        skip_reason=None
-        if requested
-        else dg.SkipReason(_explained(state, due.held_back, len(due.requests), loaded)),
+        skip_reason=None if requested else dg.SkipReason(_explained(state, in_flight, due, loaded)),
         cursor=json.dumps({"held_since": held_since.isoformat() if held_since else None}),
     )
 
@@ -120,7 +128,7 @@ def _held_since(cursor: str | None) -> datetime | None:
         return None
 
 
-def _explained(state: GraphState, held_back: int, due: int, loaded: Calendar) -> str:
+def _explained(state: GraphState, in_flight: InFlight, due: Pending, loaded: Calendar) -> str:
     """Why nothing is requested, in a sentence or two."""
     said = []
     if not state.manifest.is_complete:
@@ -132,10 +140,12 @@ def _explained(state: GraphState, held_back: int, due: int, loaded: Calendar) ->
         )
     if late := [day for day in state.days if day > loaded.last]:
         said.append(f"Rows of {len(late)} days from {late[0]} on wait until these days have come.")
-    if due:
-        said.append(f"{due} runs have failed or were cancelled and are not repeated yet.")
-    if held_back:
-        said.append(f"{held_back} partitions wait for what they rest on.")
+    if in_flight.run_count:
+        said.append(f"{in_flight.run_count} runs are at work or in the queue.")
+    if due.requests:
+        said.append(f"{len(due.requests)} runs have failed or were cancelled and are not repeated yet.")
+    if due.held_back:
+        said.append(f"{due.held_back} partitions wait for what they rest on.")
     return (
         " ".join(said)
         or f"Everything is fresh: {state.manifest.frame.height} files, {len(state.catalog.experiments)} experiments."

@@ -67,6 +67,8 @@ class Backfill:
         state = self._state()
         staged = {*plan.day_list, *(day for day in state.days if day in self._days_needed(plan, state))}
         self._execute(definitions, staging_requests(staged, STAGED_ASSETS, {}), summary)
+        # Damage of a file may only show when all of it is read.
+        self._execute(definitions, whole_table_requests(self._state().whole_tables), summary)
         self._compute(definitions, self._from_staged(plan, staged), summary)
         self._compute(definitions, self._from_tables(plan), summary)
         return summary
