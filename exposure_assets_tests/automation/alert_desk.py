@@ -111,6 +111,7 @@ class Desk:
     alerts: tuple[str, ...] = ()
     now: datetime = NOON
     checks: list[Any] = field(default_factory=lambda: [rate, volume])
+    graph: dg.Definitions | None = None
     sensor: dg.SensorDefinition | None = None
     said: str = ""
 
@@ -144,7 +145,7 @@ class Desk:
         self.now += timedelta(minutes=minutes)
         self.sensor = self.sensor or alerts_sensor(Workspace(self.settings), lambda: self.now)
         with dg.build_sensor_context(
-            instance=self.instance, repository_def=self.definitions.get_repository_def()
+            instance=self.instance, repository_def=(self.graph or self.definitions).get_repository_def()
         ) as context:
             result = self.sensor(context)
         assert isinstance(result, dg.SkipReason)
