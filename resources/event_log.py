@@ -108,7 +108,8 @@ class BatchedSqliteEventLogStorage(SqliteEventLogStorage):
                 yield self._held[shard]
                 return
             engine = _engine(self.conn_string_for_shard(shard))
-            if shard not in self._initialized_dbs:
+            # The log of a run of long ago may have been deleted since this process last looked.
+            if shard not in self._initialized_dbs or not os.path.exists(self.path_for_shard(shard)):
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.connect() as connection, connection.begin():

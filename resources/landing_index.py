@@ -109,31 +109,42 @@ def columns_mark(further_columns: tuple[str, ...]) -> str:
     return f"+{xxhash.xxh3_64_hexdigest(json.dumps(further_columns).encode())}" if further_columns else ""
 
 
+def derived_names(files: pl.DataFrame, further_columns: tuple[str, ...]) -> pl.DataFrame:
+    """The names of what may be derived from each file of a manifest: `ids`, `part`, `converted` and `copy`."""
+    mark = (
+        pl.when(pl.col("stream") == EVENTS.name)
+        .then(pl.lit(columns_mark(further_columns)))
+        .otherwise(pl.lit(""))
+    )
+    return files.select(
+        ids=pl.col("key") + ".parquet",
+        part=pl.col("key") + mark,
+        converted=pl.col("key") + mark + ".parquet",
+        copy="checksum",
+    )
+
+
 def is_indexed(folder: Path, files: pl.DataFrame, further_columns: tuple[str, ...]) -> pl.Series:
     """Whether what was derived from each file of a manifest is still there.
 
     It is not after an upgrade of Polars or, for text and for parts, when the catalog names further columns of events.
     A quarantined file has no index and needs none.
     """
-    mark = (
-        pl.when(pl.col("stream") == EVENTS.name)
-        .then(pl.lit(columns_mark(further_columns)))
-        .otherwise(pl.lit(""))
-    )
 
-    def is_in(place: str, name: pl.Expr) -> pl.Expr:
+    def is_in(place: str, name: str) -> pl.Expr:
         with suppress(FileNotFoundError):
-            return name.is_in(pl.Series(os.listdir(folder / place), dtype=pl.String).implode())
+            return pl.col(name).is_in(pl.Series(os.listdir(folder / place), dtype=pl.String).implode())
         return pl.lit(False)
 
     is_split = (pl.col("other_dates").list.len() > 0) | (pl.col("broken_count") > 0)
     is_text = ~pl.col("path").str.ends_with(".parquet")
-    return files.select(
+    named = pl.concat([files, derived_names(files, further_columns)], how="horizontal")
+    return named.select(
         (pl.col("status") != "ready")
         | (
-            is_in(INDEX_FOLDER, pl.col("key") + ".parquet")
-            & (~is_split | is_in(PARTS, pl.col("key") + mark))
-            & (~is_text | is_in(CONVERTED, pl.col("key") + mark + ".parquet"))
+            is_in(INDEX_FOLDER, "ids")
+            & (~is_split | is_in(PARTS, "part"))
+            & (~is_text | is_in(CONVERTED, "converted"))
         )
     ).to_series()
 

@@ -97,10 +97,8 @@ class FileReader:
         started = datetime.now(UTC)
         path, stream = listed["path"], STREAMS[listed["stream"]]
         checksum, local = self._checksum(f"{self._root}/{path}")
-        # The format and the further columns decide how the content reads, so they belong to the key of what was read.
-        reading = "\x00".join(
-            (stream.name, path.rsplit("/", 1)[-1].split(".", 1)[-1], *self._further_columns)
-        )
+        # The format decides how the content reads, so it belongs to the key of what was read.
+        reading = "\x00".join((stream.name, path.rsplit("/", 1)[-1].split(".", 1)[-1]))
         key = f"{checksum}-{xxhash.xxh3_64_hexdigest(reading.encode())}"
         before = self._before.get(path)
         is_as_before = before is not None and before["key"] == key

@@ -14,6 +14,8 @@ from resources.landing import LandingZone, Manifest
 from resources.landing_index import INDEX_FOLDER
 from resources.raw_files import STREAMS
 
+# How names of what is kept of the comparison begin, in the folder of the index.
+COMPARED = "repeated-"
 _ROWS_AT_ONCE = 1 << 24
 _ID_ROW = {"id_hash": pl.UInt64, "day": pl.Int32, "number": pl.UInt32}
 _SCHEMA = {**_ID_ROW, "key": pl.String, "segment": pl.String}
@@ -160,11 +162,11 @@ class _Compared:
         return name
 
     def _segment(self, name: str) -> Path:
-        return self.folder / f"repeated-{self.stream}" / f"{name}.parquet"
+        return self.folder / f"{COMPARED}{self.stream}" / f"{name}.parquet"
 
 
 def _kept_in(folder: Path, stream: str) -> Path:
-    return folder / f"repeated-{stream}.parquet"
+    return folder / f"{COMPARED}{stream}.parquet"
 
 
 def _count(path: Path) -> int:
