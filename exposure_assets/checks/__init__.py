@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from exposure_assets.checks import daily_quality, deduped_exposures, exposure_validation, unit_outcomes
+from exposure_assets.checks.daily_quality_statistics import statistical_checks
 from exposure_assets.checks.grain import grain_checks
 from exposure_assets.checks.sql_rule import checks_of
 
@@ -16,4 +17,8 @@ _STEMS = (deduped_exposures, exposure_validation, unit_outcomes, daily_quality)
 
 def table_checks() -> Sequence[dg.AssetChecksDefinition]:
     """Every check over published tables."""
-    return [*grain_checks(), *(check for stem in _STEMS for check in checks_of(stem.RULES))]
+    return [
+        *grain_checks(),
+        *(check for stem in _STEMS for check in checks_of(stem.RULES)),
+        statistical_checks(),
+    ]

@@ -13,12 +13,12 @@ RULES = (
         offenders="""
             WITH verdicts AS (
                 SELECT experiment_id, assignment_date, count(*) AS units
-                FROM exposure_validation GROUP BY ALL
+                FROM exposure_validation WHERE {partitions} GROUP BY ALL
             ), counted AS (
                 SELECT experiment_id, assignment_date,
                     sum(assigned_units) FILTER (variation_id = '*') AS total,
                     sum(assigned_units) FILTER (variation_id <> '*') AS of_variations
-                FROM daily_quality GROUP BY ALL
+                FROM daily_quality WHERE {partitions} GROUP BY ALL
             )
             SELECT experiment_id, assignment_date, units AS verdicts, total, of_variations
             FROM counted LEFT JOIN verdicts USING (experiment_id, assignment_date)

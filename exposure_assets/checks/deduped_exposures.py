@@ -13,15 +13,16 @@ RULES = (
         offenders="""
             WITH folded AS (
                 SELECT experiment_id, exposure_date, sum(exposure_count) AS counted
-                FROM deduped_exposures GROUP BY ALL
+                FROM deduped_exposures WHERE {partitions} GROUP BY ALL
             ), accepted AS (
                 SELECT experiment_id, exposure_date, row_count AS accepted
-                FROM exposure_waterfall WHERE bucket = 'accepted'
+                FROM exposure_waterfall WHERE bucket = 'accepted' AND {partitions}
             )
             SELECT experiment_id, exposure_date, counted, accepted
             FROM folded JOIN accepted USING (experiment_id, exposure_date)
             WHERE counted <> accepted
         """,
         reads=("exposure_waterfall",),
+        day="exposure_date",
     ),
 )

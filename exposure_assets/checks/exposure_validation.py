@@ -18,9 +18,9 @@ RULES = (
         name="no_first_exposure_before_the_grace",
         promise="No first exposure lies before assigned_at minus the experiment's grace.",
         offenders="""
-            SELECT v.experiment_id, v.unit_id, v.assigned_at, v.first_exposure_at, e.grace_minutes
+            SELECT experiment_id, assignment_date, v.unit_id, v.assigned_at, v.first_exposure_at, e.grace_minutes
             FROM exposure_validation v JOIN experiments e USING (experiment_id)
-            WHERE v.first_exposure_at < v.assigned_at - to_minutes(e.grace_minutes)
+            WHERE {partitions} AND v.first_exposure_at < v.assigned_at - to_minutes(e.grace_minutes)
         """,
         reads=("experiments",),
     ),
@@ -29,9 +29,10 @@ RULES = (
         name="valid_exposures_lie_in_the_window",
         promise="A valid exposure lies before the end of the window and is to the unit's own variation.",
         offenders="""
-            SELECT v.experiment_id, v.unit_id, v.assigned_at, v.first_exposure_at, e.max_days_after_assignment
+            SELECT experiment_id, assignment_date, v.unit_id, v.assigned_at, v.first_exposure_at,
+                e.max_days_after_assignment
             FROM exposure_validation v JOIN experiments e USING (experiment_id)
-            WHERE v.has_valid_exposure AND NOT coalesce(
+            WHERE {partitions} AND v.has_valid_exposure AND NOT coalesce(
                 v.first_exposure_at <= v.assigned_at + to_days(e.max_days_after_assignment::INTEGER)
                 AND v.first_exposure_variation_id = v.variation_id, false)
         """,
@@ -42,9 +43,9 @@ RULES = (
         name="observed_for_the_experiments_days",
         promise="observed_until_date lies observe_days after assignment_date.",
         offenders="""
-            SELECT v.experiment_id, v.unit_id, v.assignment_date, v.observed_until_date, e.observe_days
+            SELECT experiment_id, assignment_date, v.unit_id, v.observed_until_date, e.observe_days
             FROM exposure_validation v JOIN experiments e USING (experiment_id)
-            WHERE v.observed_until_date <> v.assignment_date + e.observe_days::INTEGER
+            WHERE {partitions} AND v.observed_until_date <> v.assignment_date + e.observe_days::INTEGER
         """,
         reads=("experiments",),
     ),

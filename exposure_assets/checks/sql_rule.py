@@ -1,4 +1,4 @@
-"""Rules over published tables, each a query for the rows that break it.
+"""Rules over published tables, each a query for the rows that break it, limited to the partitions of the run.
 
 The rules stand in the modules of their kind.
 """
@@ -7,23 +7,52 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import dagster as dg
+import duckdb
 import polars as pl
 
-from resources.warehouse_contract_breach import as_markdown
+from exposure_assets.checks.partition_results import DAY, PARTITION, Findings, partitioned_check
+from exposure_assets.checks.run_scope import EXPERIMENT_COLUMN, RunScope
+from resources.warehouse_contract_breach import ROWS_SHOWN
 from resources.workspace import Workspace
 
-_ROWS_SHOWN = 10
+PARTITIONS = "{partitions}"
 
 
 @dataclass(frozen=True)
 class SqlRule:
-    """What has to hold for a table: `offenders` selects the rows for which it does not."""
+    """What has to hold for a table: `offenders` selects the rows for which it does not.
+
+    The query names the table's day and `experiment_id` among its columns, and has `{partitions}` as a condition
+    wherever it reads rows that lie in partitions: only those of the run are looked at.
+    """
 
     table: str
     name: str
     promise: str
     offenders: str
     reads: tuple[str, ...] = ()
+    day: str = "assignment_date"
+
+    def findings(self, connection: duckdb.DuckDBPyConnection, scope: RunScope) -> Findings:
+        """The partitions that hold offenders, those with most of them first, and the first rows of each."""
+        offenders = self.offenders.replace(PARTITIONS, scope.as_sql(self.day))
+        window = f"PARTITION BY {self.day}, {EXPERIMENT_COLUMN}"
+        rows = connection.execute(
+            f"SELECT *, count(*) OVER ({window}) AS offending_rows FROM ({offenders}) "
+            f"QUALIFY row_number() OVER ({window}) <= {ROWS_SHOWN}"
+        ).pl()
+        return findings_of(rows, self.day)
+
+
+def findings_of(rows: pl.DataFrame, day: str) -> Findings:
+    """Findings out of the first offenders of each partition, which say as `offending_rows` how many there are."""
+    rows = rows.rename({day: DAY})
+    failing = (
+        rows.group_by(PARTITION)
+        .agg(found=pl.col("offending_rows").first().cast(pl.Int64), expected=pl.lit(0))
+        .sort("found", *PARTITION, descending=[True, False, False])
+    )
+    return Findings(failing, rows.drop("offending_rows"))
 
 
 def checks_of(rules: Iterable[SqlRule]) -> list[dg.AssetChecksDefinition]:
@@ -32,34 +61,12 @@ def checks_of(rules: Iterable[SqlRule]) -> list[dg.AssetChecksDefinition]:
 
 
 def _check(rule: SqlRule) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=rule.table,
-        name=rule.name,
-        description=rule.promise,
-        additional_deps=list(rule.reads),
-        required_resource_keys={"workspace"},
-    )
-    def check(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        workspace: Workspace = context.resources.workspace
+    def find(context: dg.AssetCheckExecutionContext, workspace: Workspace, scope: RunScope) -> Findings:
         with workspace.warehouse.connect(read_only=True) as connection:
-            offenders = connection.execute(rule.offenders).pl()
-        return verdict(offenders, rule.promise)
+            return rule.findings(connection, scope)
 
-    return check
-
-
-def verdict(offenders: pl.DataFrame, promise: str) -> dg.AssetCheckResult:
-    """Passed without offenders; otherwise failed, with their number and the first of them."""
-    shown = offenders.head(_ROWS_SHOWN)
-    return dg.AssetCheckResult(
-        passed=offenders.is_empty(),
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{offenders.height} rows break the rule: {promise}" if offenders.height else promise,
-        metadata={
-            "offending_rows": offenders.height,
-            "first_offenders": dg.MetadataValue.md(as_markdown(shown)),
-        },
-    )
+    key = dg.AssetCheckKey(dg.AssetKey(rule.table), rule.name)
+    return partitioned_check(key, rule.promise, find, severity=dg.AssetCheckSeverity.ERROR, reads=rule.reads)
 
 
 def same_cohorts(table: str, other: str) -> str:
@@ -67,9 +74,12 @@ def same_cohorts(table: str, other: str) -> str:
 
     Cohorts that have not been computed yet break no rule.
     """
-    counts = "SELECT experiment_id, assignment_date, count(*) AS units FROM {} GROUP BY ALL"
+    counts = (
+        f"SELECT experiment_id, assignment_date, count(*) AS units FROM {{}} WHERE {PARTITIONS} GROUP BY ALL"
+    )
+    computed_from, computed = counts.replace("{}", other, 1), counts.replace("{}", table, 1)
     return f"""
         SELECT experiment_id, assignment_date, a.units AS {other}, b.units AS {table}
-        FROM ({counts.format(other)}) a RIGHT JOIN ({counts.format(table)}) b USING (experiment_id, assignment_date)
+        FROM ({computed_from}) a RIGHT JOIN ({computed}) b USING (experiment_id, assignment_date)
         WHERE a.units IS DISTINCT FROM b.units
     """

@@ -18,9 +18,9 @@ RULES = (
         name="windows_have_the_experiments_length",
         promise="window_end_at lies the experiment's outcome window after anchor_at.",
         offenders="""
-            SELECT o.experiment_id, o.unit_id, o.anchor_at, o.window_end_at, e.outcome_window_days
+            SELECT experiment_id, assignment_date, o.unit_id, o.anchor_at, o.window_end_at, e.outcome_window_days
             FROM unit_outcomes o JOIN experiments e USING (experiment_id)
-            WHERE o.window_end_at <> o.anchor_at + to_days(e.outcome_window_days::INTEGER)
+            WHERE {partitions} AND o.window_end_at <> o.anchor_at + to_days(e.outcome_window_days::INTEGER)
         """,
         reads=("experiments",),
     ),

@@ -3,6 +3,8 @@
 Which shift is alarming is the catalog's `[quality]`; what is said about it, the checks' business.
 """
 
+import math
+
 import polars as pl
 
 # A past of fewer cohorts says more about these days than about what is usual.
@@ -19,7 +21,9 @@ def rate_shifts(
 
     Grain out: one row per cohort, with `units, rate, past_rate, past_units, past_cohorts, shift, z, is_judged,
     has_shifted`. A cohort has shifted when the difference is larger than `smallest_shift` **and** at least as
-    unlikely by chance as `shift_z`: a thousandth of a million units is no alarm, and neither are 3 of 5.
+    unlikely by chance as `shift_z`: a thousandth of a million units is no alarm, and neither are 3 of 5. Days that
+    are themselves that far from the median of the past are no part of it: one bad day would make the good ones after
+    it look strange.
 
     `z` is the signed root of the likelihood ratio of two binomials, corrected for continuity: it counts the past as
     an estimate of its own size, and unlike the difference over its standard error it holds where a rate is near 0.
@@ -35,7 +39,7 @@ def rate_shifts(
         *_COHORT, units=pl.col("assigned_units").cast(pl.Float64), hits=pl.col(counted).cast(pl.Float64)
     )
     past = (
-        _others(counts, limits, _days_before())
+        _without_outliers(_others(counts, limits, _days_before()), limits)
         .group_by(_COHORT)
         .agg(pl.col("past_units", "past_hits").sum(), past_cohorts=pl.len().cast(pl.Int64))
     )
@@ -156,6 +160,13 @@ def missing_cohorts(cohorts: pl.LazyFrame, enrollment: pl.LazyFrame, limits: pl.
     )
 
 
+def shortfall_z(hits: pl.Expr, units: pl.Expr, threshold: pl.Expr) -> pl.Expr:
+    """How unlikely so few hits are if the rate were `threshold`; negative below it, positive above."""
+    surplus = _continuous(hits - units * threshold)
+    ratio = _likelihood(units * threshold, surplus) + _likelihood(units * (1 - threshold), -surplus)
+    return _signed_root(ratio, surplus)
+
+
 def _days_before() -> pl.Expr:
     return pl.int_ranges(1, pl.col("baseline_days") + 1)
 
@@ -179,6 +190,22 @@ def _others(
         .with_columns(other_date=pl.col("assignment_date") - pl.duration(days="days_apart"))
         .join(others, on=["experiment_id", "other_date"])
     )
+
+
+def _without_outliers(others: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
+    """The past without days whose rate is further from its median than `smallest_shift` and chance allow."""
+    units = pl.col("past_units")
+    rate = pl.col("past_hits") / units
+    median = rate.fill_nan(None).median().over(_COHORT)
+    # One hit and one miss more than there were: even a past without any hit knows its rate only so well.
+    smoothed = (median * units + 1) / (units + 2)
+    by_chance = (smoothed * (1 - smoothed) / units).sqrt()
+    distance = (rate - median).abs()
+    is_outlier = _all_of(
+        distance > pl.col("smallest_shift"), distance > pl.col("shift_z") * by_chance, units > 0
+    )
+    rules = limits.select("experiment_id", "smallest_shift", "shift_z")
+    return others.join(rules, on="experiment_id").filter(~is_outlier)
 
 
 def _medians(others: pl.LazyFrame) -> pl.LazyFrame:
@@ -231,9 +258,10 @@ def _continuous(surplus: pl.Expr) -> pl.Expr:
 
 
 def _likelihood(expected: pl.Expr, surplus: pl.Expr) -> pl.Expr:
-    """`n log(n / expected)` for the n units that are `surplus` more than expected; 0 for none."""
+    """`n log(n / expected)` for the n units that are `surplus` more than expected; infinite where none were."""
     found = expected + surplus
-    return pl.when(found > 0, expected > 0).then(found * (found / expected).log()).otherwise(0.0)
+    unexpected = pl.when(found > 0, expected <= 0).then(math.inf).otherwise(0.0)
+    return pl.when(found > 0, expected > 0).then(found * (found / expected).log()).otherwise(unexpected)
 
 
 def _signed_root(ratio: pl.Expr, surplus: pl.Expr) -> pl.Expr:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exposure_assets.transforms.quality_shifts import missing_cohorts, rate_shifts, volume_shifts
+from exposure_assets.transforms.quality_shifts import missing_cohorts, rate_shifts, shortfall_z, volume_shifts
 
 FIRST = date(2026, 1, 1)
 LIMITS: dict[str, Any] = {
@@ -129,12 +129,20 @@ def test_two_cohorts_are_no_past():
 def test_the_past_reaches_back_so_many_days_and_not_so_many_cohorts():
     rows = cohorts(*[(1000, 300)] * 3, *[None] * 4, *[(1000, 30)] * 4)
     assert shifted_days(rows, baseline_days=4, only_rises=False) == []
-    assert shifted_days(rows, baseline_days=7) == [7, 8, 9]
+    assert shifted_days(rows, baseline_days=7) == [7]
 
 
 def test_an_experiment_is_compared_with_its_own_past_only():
     loud, quiet = cohorts(*[(1000, 300)] * 6), cohorts(*STEADY, experiment="other")
     assert shifted_days(loud + quiet) == []
+
+
+def test_one_bad_day_makes_no_good_day_after_it_look_strange():
+    assert shifted_days(cohorts(*[(1000, 950)] * 5, (1000, 0), *[(1000, 950)] * 8)) == [5]
+
+
+def test_a_new_level_is_usual_once_most_of_the_past_has_it():
+    assert shifted_days(cohorts(*[(1000, 950)] * 8, *[(1000, 800)] * 8)) == [8, 9, 10, 11]
 
 
 def test_no_cohorts_have_no_shifts():
@@ -156,6 +164,20 @@ def plain_z(hits: int, units: int, past_hits: int, past_units: int) -> float:
     return math.copysign(math.sqrt(2 * max(ratio, 0.0)), moved) if moved else 0.0
 
 
+def usual(past: list[Cohort], smallest_shift: float, shift_z: float) -> list[Cohort]:
+    """The past without the days that are far from its median by more than chance explains."""
+    rates = [row[3] / row[2] for row in past if row[2]]
+    kept = []
+    for row in past:
+        if row[2]:
+            share = (median(rates) * row[2] + 1) / (row[2] + 2)
+            by_chance = math.sqrt(share * (1 - share) / row[2])
+            if abs(row[3] / row[2] - median(rates)) > max(smallest_shift, shift_z * by_chance):
+                continue
+        kept.append(row)
+    return kept
+
+
 counts = st.integers(0, 2_000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
 
 
@@ -166,7 +188,7 @@ def test_rates_equal_a_reference_that_looks_at_one_cohort_at_a_time(
     rows = cohorts(*days)
     expected = []
     for _, day, units, hits in rows:
-        past = [row for row in rows if 1 <= (day - row[1]).days <= baseline_days]
+        past = usual([row for row in rows if 1 <= (day - row[1]).days <= baseline_days], 0.0, 3.0)
         past_units, past_hits = sum(row[2] for row in past), sum(row[3] for row in past)
         judged = units >= min_units and past_units >= min_units and len(past) >= 3
         rise = hits / units - past_hits / past_units if units and past_units else None
@@ -212,15 +234,15 @@ def exact_tail(hits: int, units: int, past_hits: int, past_units: int) -> float:
 @pytest.mark.parametrize("past_hits", [0, 3, 30, 200])
 @pytest.mark.parametrize(("units", "past_units"), [(100, 300), (100, 5000), (1000, 700)])
 def test_a_rise_of_z_4_is_about_as_rare_by_chance_as_it_says(past_hits: int, units: int, past_units: int):
-    # One experiment per number of hits; two of the three days of the past are as good as empty.
-    past = [(past_units, past_hits), (1, 0), (1, 0)]
+    # One experiment per number of hits.
+    past = [(past_units, past_hits)] * 3
     rows = [row for hits in range(units) for row in cohorts(*past, (units, hits), experiment=f"{hits}")]
     found = rate_shifts(frame(rows), "mismatch_units", limits(*map(str, range(units)))).collect()
     rises = found.filter(pl.col("past_cohorts") == 3, pl.col("z") >= 4.0)
     hits = min(int(experiment) for experiment in rises["experiment_id"])
     # A normal distribution exceeds 4 with a probability of 3.2e-5.
-    assert exact_tail(hits, units, past_hits, past_units + 2) < 1.5e-4
-    assert exact_tail(hits - 2, units, past_hits, past_units + 2) > 3.2e-5
+    assert exact_tail(hits, units, 3 * past_hits, 3 * past_units) < 1.5e-4
+    assert exact_tail(hits - 2, units, 3 * past_hits, 3 * past_units) > 3.2e-5
 
 
 def test_a_day_of_far_fewer_or_far_more_units_is_found():
@@ -267,3 +289,19 @@ def test_every_threshold_of_missing_days_has_an_effect():
     assert missing_days(rows, 5, shift_z=9.0) == []
     assert missing_days(rows, 5, baseline_days=1) == []
     assert missing_days(rows, 2) == []
+
+
+def z_of(hits: int, units: int, threshold: float) -> float:
+    return pl.select(shortfall_z(pl.lit(hits), pl.lit(units), pl.lit(threshold))).item()
+
+
+def test_a_shortfall_counts_by_how_unlikely_it_is():
+    assert z_of(90, 100, 0.9) == 0.0
+    assert -1.0 < z_of(89, 100, 0.9) < 0.0 < z_of(93, 100, 0.9) < 1.5
+    # 1000 draws at 0.9 have a standard deviation of 9.5.
+    assert z_of(862, 1000, 0.9) == pytest.approx(-37.5 / 9.49, rel=0.05)
+
+
+def test_any_shortfall_of_a_rate_of_1_is_impossible_and_one_of_0_does_not_exist():
+    assert z_of(998, 1000, 1.0) == -math.inf
+    assert z_of(0, 1000, 0.0) == 0.0
