@@ -3,8 +3,10 @@
 What counts as wrong is decided in the automation; how a message reaches a channel, in `alert_channels`.
 """
 
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,10 +126,25 @@ class Book:
 
 
 class AlertBook:
-    """The book of one installation, `<staging>/alerts.json`. One process writes it: the one that runs the sensor."""
+    """The book of one installation, `<staging>/alerts.json`. Whoever writes it holds it `alone` meanwhile."""
 
     def __init__(self, staging: Path) -> None:
         self.path = staging / "alerts.json"
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Hold the book against other processes and threads; gives whether it was free.
+
+        A tick may be asked for on the web page while the daemon runs one, and both would send the same message.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def read(self) -> Book:
         """The book as it was written last; an empty one where there is none.

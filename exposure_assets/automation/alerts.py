@@ -53,15 +53,18 @@ def alerts_sensor(
         description="Tells the channels of EXPOSURES_ALERTS what goes wrong, once, and when it is over.",
     )
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        now = clock()
-        channels, problems = opened()
-        before = book.read()
-        conditions, position = look(context, workspace, before, now)
-        after = compared(before, conditions, [channel.id for channel in channels], now)
-        after = replace(after, position=position)
-        if after != before:
-            book.write(after)
-        after, sent = delivery.send(after, channels, now)
+        with book.alone() as is_free:
+            if not is_free:
+                return dg.SkipReason("another look is under way")
+            now = clock()
+            channels, problems = opened()
+            before = book.read()
+            conditions, position = look(context, workspace, before, now)
+            after = compared(before, conditions, [channel.id for channel in channels], now)
+            after = replace(after, position=position)
+            if after != before:
+                book.write(after)
+            after, sent = delivery.send(after, channels, now)
         if problems:
             # Said last: the other channels have their messages.
             raise AlertChannelError("\n".join(map(str, problems)))

@@ -101,6 +101,16 @@ def test_a_channel_that_was_down_all_along_hears_of_beginning_and_end(watched: D
     assert team.titles == ["FAILED: catalog with problems", "RECOVERED: catalog with problems"]
 
 
+def test_a_look_leaves_another_one_alone(watched: Desk, team: Webhook):
+    watched.alerts = (team.url,)
+    break_catalog(watched)
+    with AlertBook(watched.settings.staging).alone():
+        assert watched.tick() == "another look is under way"
+    assert team.posted == []
+    watched.tick()
+    assert team.titles == ["FAILED: catalog with problems"]
+
+
 def test_a_url_that_is_none_fails_the_tick_after_the_others_were_served(watched: Desk, team: Webhook):
     watched.alerts = ("slack://s3cret", team.url)
     break_catalog(watched)

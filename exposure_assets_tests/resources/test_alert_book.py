@@ -72,3 +72,10 @@ def test_a_file_that_is_no_book_is_named_and_left_alone(tmp_path: Path, text: st
     with pytest.raises(AlertBookError, match=r"alerts\.json: found .*expected a book of alerts of version 1"):
         AlertBook(tmp_path).read()
     assert (tmp_path / "alerts.json").read_text() == text
+
+
+def test_a_book_is_held_by_one_at_a_time(tmp_path: Path):
+    with AlertBook(tmp_path).alone() as first, AlertBook(tmp_path).alone() as second:
+        assert (first, second) == (True, False)
+    with AlertBook(tmp_path).alone() as third:
+        assert third
