@@ -58,7 +58,7 @@ def sweep_warehouse(warehouse: Warehouse, now: datetime, keep_snapshots: timedel
             if kind != "ducklake":
                 return _checkpoint(connection, Path(path))
             return _Lake(connection, name).sweep(now, keep_snapshots)
-    except WarehouseBusy as busy:
+    except (WarehouseBusy, duckdb.TransactionException) as busy:
         return SweptWarehouse(Removed(), note=f"nothing done this time: {busy}")
 
 
