@@ -53,7 +53,7 @@ def failing_checks(
         verdict = _verdict(event)
         if (verdict.asset_key.to_user_string(), verdict.check_name) not in ids:
             continue
-        condition = _condition(verdict, event)
+        condition = condition_of(verdict, event.timestamp, event.run_id)
         known = failing.pop(condition.id, condition)
         if not verdict.passed:
             failing[condition.id] = replace(condition, since=known.since)
@@ -96,7 +96,8 @@ def _asset_and_check(condition: Condition) -> tuple[str, str]:
     return asset, check
 
 
-def _condition(verdict: AssetCheckEvaluation, event: EventLogEntry) -> Condition:
+def condition_of(verdict: AssetCheckEvaluation, timestamp: float, run_id: str) -> Condition:
+    """The condition of a verdict that fails, given at a time (seconds since 1970), by a run or, with "", by none."""
     asset, check = verdict.asset_key.to_user_string(), verdict.check_name
     is_warning = verdict.severity == dg.AssetCheckSeverity.WARN
     day, _, experiment = (verdict.partition or "").partition("|")
@@ -105,7 +106,7 @@ def _condition(verdict: AssetCheckEvaluation, event: EventLogEntry) -> Condition
         "check": check,
         "experiment": experiment,
         "day": day,
-        "found": _told(verdict.metadata, "found") or verdict.description or "",
+        "found": _told(verdict.metadata, "found") or _first_line(verdict.description or ""),
         "expected": _told(verdict.metadata, "expected"),
     }
     return Condition(
@@ -115,16 +116,21 @@ def _condition(verdict: AssetCheckEvaluation, event: EventLogEntry) -> Condition
         severity="warning" if is_warning else "failure",
         title=f"check {check} of {asset}",
         facts=tuple((name, value) for name, value in facts.items() if value),
-        since=datetime.fromtimestamp(event.timestamp, UTC),
+        since=datetime.fromtimestamp(timestamp, UTC),
         page=f"/assets/{_path(verdict.asset_key)}?view=checks&checkDetail={quote(check, safe='')}",
         advice=_ADVICE,
         experiment=experiment,
-        run_id=event.run_id or "",
+        run_id=run_id,
     )
 
 
 def _told(metadata: Mapping[str, dg.MetadataValue], name: str) -> str:
-    return str(metadata[name].value) if name in metadata else ""
+    value = metadata[name].value if name in metadata else ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _path(asset: dg.AssetKey) -> str:

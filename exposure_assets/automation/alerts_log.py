@@ -11,7 +11,8 @@ from dagster._core.events.log import EventLogEntry
 from resources.alert_book import LogPosition
 
 # Ids are given before events are committed, so that one may show up behind later ones: so many are looked at again.
-_LOOKED_AT_AGAIN = 2_000
+_LOOKED_AT_AGAIN = 1_000
+# Of each type; more than are looked at again, so that every look gets on.
 _EVENTS_PER_LOOK = 10_000
 _TYPES = (
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,

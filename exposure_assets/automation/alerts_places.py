@@ -36,7 +36,7 @@ def catalog_now(workspace: Workspace, now: datetime) -> tuple[Catalog | None, di
         title="catalog with problems",
         facts=(
             ("catalog", str(workspace.settings.catalog)),
-            ("found", f"{len(problems)} problems: {shown}{more}"),
+            ("found", f"{_counted(len(problems))}: {shown}{more}"),
             ("expected", "none: nothing runs until all of them are mended"),
         ),
         since=now,
@@ -87,6 +87,10 @@ def landing_now(settings: Settings, now: datetime, before: Iterable[Condition]) 
         advice="Ask whoever delivers the files, and check that the sensor that scans the landing zone is running.",
     )
     return {SILENCE: condition}
+
+
+def _counted(problems: int) -> str:
+    return "1 problem" if problems == 1 else f"{problems} problems"
 
 
 def last_arrival(settings: Settings) -> datetime | None:

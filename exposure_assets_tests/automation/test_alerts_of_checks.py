@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from exposure_assets.automation import alerts_checks, alerts_log
 from exposure_assets_tests.automation.alert_desk import Desk, desk, write_catalog
 from exposure_assets_tests.automation.receivers import Webhook, webhook
 
@@ -160,6 +162,30 @@ def test_dozens_of_failed_partitions_are_one_message(watched: Desk, team: Webhoo
     assert team.titles == ["FAILED: check volume of assignments (57 times)"]
     assert "- and 47 more" in team.posted[0]["message"]
     assert len(watched.open) == 57
+
+
+def test_more_verdicts_than_one_look_reads_are_read_by_the_next_ones(
+    watched: Desk, team: Webhook, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(alerts_log, "_LOOKED_AT_AGAIN", 2)
+    monkeypatch.setattr(alerts_log, "_EVENTS_PER_LOOK", 5)
+    watched.tick()
+    days = [f"2026-01-{day:02}" for day in range(1, 13)]
+    watched.judge({f"{day}|a": number for number, day in enumerate(days, start=1)})
+    for _ in range(5):
+        watched.tick()
+    assert [dict(wrong.facts)["day"] for wrong in watched.open] == days
+    assert sum(message["message"].count("found") for message in team.posted) == 12
+
+
+def test_a_number_is_rounded_and_a_text_ends_with_its_first_line():
+    def found(**result: Any) -> str:
+        verdict = dg.AssetCheckEvaluation(dg.AssetKey("t"), "c", False, result.pop("metadata", {}), **result)
+        return dict(alerts_checks.condition_of(verdict, 0.0, "").facts)["found"]
+
+    assert found(metadata={"found": dg.MetadataValue.float(0.123456789)}) == "0.123457"
+    assert found(metadata={"found": dg.MetadataValue.int(1_000_000)}) == "1000000"
+    assert found(description="\n2 rows break the rule.\n| a |\n|---|") == "2 rows break the rule."
 
 
 def test_the_sensor_runs_by_itself_twice_a_minute_and_requests_nothing(watched: Desk):

@@ -94,7 +94,7 @@ def test_a_catalog_with_problems_is_announced_with_them_and_again_when_it_is_men
     watched.tick()
     watched.tick()
     assert team.titles == ["FAILED: catalog with problems"]
-    assert "found: 1 problems: " in team.posted[0]["message"]
+    assert "found: 1 problem: " in team.posted[0]["message"]
     assert "experiments/a.toml" in team.posted[0]["message"]
     write_catalog(watched.settings.catalog, EXPERIMENTS)
     watched.tick()
