@@ -6,6 +6,7 @@ What a valid file says is decided in `contracts.catalog`; how a broken rule read
 import os
 import re
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = ["CatalogError", "CatalogProblem", "check_catalog", "load_catalog"]
 DEFAULT_HORIZON_DAYS = 28
 
 _FOLDERS = ("experiments", "metrics", "exposure_sources")
+# A catalog of ten thousand experiments takes seconds to read, and a sensor asks for it four times a minute.
+_LOADED: dict[Path, tuple[frozenset[tuple[str, int, int, int, int]], int, Catalog]] = {}
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -34,7 +37,7 @@ class _File:
 
 
 def load_catalog(path: str | Path, horizon_days: int = DEFAULT_HORIZON_DAYS) -> Catalog:
-    """Read and validate the catalog below `path`.
+    """Read and validate the catalog below `path`; one whose files have not changed is not read again.
 
     Args:
         path: Folder with `experiments/`, `metrics/` and `exposure_sources/`.
@@ -43,10 +46,27 @@ def load_catalog(path: str | Path, horizon_days: int = DEFAULT_HORIZON_DAYS) -> 
     Raises:
         CatalogError: with every problem of every file; nothing of a catalog with a problem is handed out.
     """
+    root = Path(path).absolute()
+    files = _stamps(root)
+    if (known := _LOADED.get(root)) and known[:2] == (files, horizon_days):
+        return known[2]
     catalog, problems = _read_catalog(Path(path), horizon_days)
     if catalog is None or problems:
         raise CatalogError(problems)
+    _LOADED[root] = (files, horizon_days, catalog)
     return catalog
+
+
+def _stamps(folder: Path) -> frozenset[tuple[str, int, int, int, int]]:
+    """Every file below a folder with what changes when it is edited, moved or replaced."""
+    found = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                file = os.stat(os.path.join(parent, name))
+                stamp = (file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns)
+                found.append((os.path.join(parent, name), *stamp))
+    return frozenset(found)
 
 
 def check_catalog(path: str | Path, horizon_days: int = DEFAULT_HORIZON_DAYS) -> list[CatalogProblem]:

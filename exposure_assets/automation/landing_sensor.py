@@ -79,8 +79,8 @@ def evaluate(
     catalog = workspace.catalog()
     manifest = workspace.landing(catalog).refresh(seconds=_SECONDS_TO_READ)
     state = GraphState.read(workspace, calendar_for(workspace).first_day, manifest)
-    known = list(instance.get_dynamic_partitions(EXPERIMENTS.name or ""))
-    new = [experiment for experiment in catalog.experiments if experiment not in set(known)]
+    known = dict.fromkeys(instance.get_dynamic_partitions(EXPERIMENTS.name or ""))
+    new = [experiment for experiment in catalog.experiments if experiment not in known]
     order = [*known, *new]
     held_since = _held_since(cursor)
     is_patient = held_since is None or now - held_since < _PATIENCE

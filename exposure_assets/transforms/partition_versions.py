@@ -115,19 +115,16 @@ def _exposure_validation(catalog: Catalog, ledger: pl.DataFrame, recorded: Recor
 
 
 def _unit_outcomes(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    cohorts = recorded["exposure_validation"].join(_rules(catalog, _outcome_rules), on="experiment_id")
-    windows = cohorts.select(
-        "experiment_id",
-        first_day=pl.col("day") - pl.duration(days=pl.col("before")),
-        last_day=pl.col("day") + pl.duration(days=pl.col("after")),
-    )
-    listed = [
-        (e.id, catalog.metrics[metric].event)
+    events_of = {
+        e.id: tuple(sorted({catalog.metrics[metric].event for metric in e.outcomes.metrics}))
         for e in catalog.experiments.values()
-        for metric in e.outcomes.metrics
-    ]
+    }
+    # Thousands of experiments look at a few sets of events: days are digested per set, not per experiment.
+    sets = {events: str(n) for n, events in enumerate(dict.fromkeys(events_of.values()))}
     events = pl.DataFrame(
-        sorted(set(listed)), schema={"experiment_id": pl.String, "key": pl.String}, orient="row"
+        [(number, event) for events, number in sets.items() for event in events],
+        schema={"experiment_id": pl.String, "key": pl.String},
+        orient="row",
     )
     daily = (
         ledger.filter(kind="metric_events")
@@ -135,7 +132,14 @@ def _unit_outcomes(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -
         .group_by("experiment_id", "day")
         .agg(mixed(pl.col("key"), pl.col("digest")).sum().alias("digest"))
     )
-    return _versions(cohorts.with_columns(digests_of_windows(windows, daily)), "rules", "version", "digest")
+    cohorts = recorded["exposure_validation"].join(_rules(catalog, _outcome_rules), on="experiment_id")
+    windows = cohorts.select(
+        pl.col("experiment_id").replace_strict({e: sets[events] for e, events in events_of.items()}),
+        first_day=pl.col("day") - pl.duration(days=pl.col("before")),
+        last_day=pl.col("day") + pl.duration(days=pl.col("after")),
+    )
+    digests = digests_of_windows(windows, daily)
+    return _versions(cohorts.with_columns(digests), "rules", "version", "digest")
 
 
 def _daily_quality(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
