@@ -1,17 +1,20 @@
 """The raw rows of a day gathered from files of every format, and files whose damage shows only when read in full."""
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet
 import pytest
 
-from exposure_assets.assets.staging import stage_days
-from exposure_assets.contracts import AssignmentEvents, ExposureEvents, Metric, MetricEvents
+from exposure_assets.assets.staging import StagingReport, stage_days
+from exposure_assets.contracts import AssignmentEvents, Catalog, ExposureEvents, Metric, MetricEvents
 from exposure_assets_tests.resources.landing_files import Place, event, january, jsonl, noon
 from exposure_assets_tests.transforms.rows import catalog
+from resources.landing import LandingZone
 from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before, stray_rows
 from resources.repeated_ids import ids_on_several_days
+from resources.staged_ledger import StagedLedger
 from resources.staging import Staging
 
 EXPOSED = {"event_name": "experiment_exposed", "properties": {"experiment": "exp", "variation": "control"}}
@@ -20,6 +23,12 @@ EXPOSED = {"event_name": "experiment_exposed", "properties": {"experiment": "exp
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+def staged(
+    zone: LandingZone, staging: Staging, known: Catalog, days: tuple[date, date], calendar_starts: date
+) -> StagingReport:
+    return stage_days(zone, staging, StagedLedger(staging.folder), known, days, calendar_starts)
 
 
 def deliver_parquet(place: Place, frame: pl.DataFrame, name: str = "b.parquet") -> Path:
@@ -80,7 +89,7 @@ def test_structs_and_json_text_of_one_day_are_judged_alike(place: Place, tmp_pat
     deliver_parquet(place, exposures(1).with_columns(properties=struct))
     place.deliver(jsonl(event("t", 10, **EXPOSED)))
     staging = Staging(tmp_path / "staged")
-    stage_days(place.zone, staging, catalog(), (january(10), january(10)), january(1))
+    staged(place.zone, staging, catalog(), (january(10), january(10)), january(1))
     accepted = staging.scan(ExposureEvents).select("event_id", "experiment_id", "variation_id").collect()
     assert sorted(accepted.rows()) == [("p0", "exp", "control"), ("t", "exp", "control")]
 
@@ -99,9 +108,10 @@ def test_a_damaged_file_counts_not_at_all_and_stays_quarantined(place: Place, tm
     place.deliver(jsonl(event("good", 10, **EXPOSED)))
     staging = Staging(tmp_path / "staged")
     for _ in range(2):
-        report = stage_days(place.zone, staging, catalog(), (january(9), january(11)), january(1))
-        assert report.quarantined["path"].to_list() == ["events/date=2026-01-01/b.parquet"]
-        assert "corrupt content" in report.quarantined["reason"].item()
+        report = staged(place.zone, staging, catalog(), (january(9), january(11)), january(1))
+        quarantined = place.scan().quarantined
+        assert quarantined["path"].to_list() == ["events/date=2026-01-01/b.parquet"]
+        assert "corrupt content" in quarantined["reason"].item()
         assert staging.scan(ExposureEvents).collect()["event_id"].to_list() == ["good"]
         assert report.waterfall.rows() == [("exp", january(10), "accepted", 1)]
 
@@ -143,7 +153,7 @@ def test_a_day_staged_twice_is_the_same_and_a_day_left_empty_loses_its_rows(plac
     staging = Staging(tmp_path / "staged")
 
     def ids() -> list[str]:
-        stage_days(place.zone, staging, catalog(), (january(10), january(10)), january(1))
+        staged(place.zone, staging, catalog(), (january(10), january(10)), january(1))
         return staging.scan(ExposureEvents).collect()["event_id"].to_list()
 
     assert ids() == ids() == ["a"]
@@ -169,7 +179,7 @@ def test_metric_events_and_assignments_go_with_their_files_on_days_without_expos
     known = catalog(metrics=[Metric(id="buys", event="buy", aggregation="count")])
 
     def counts() -> list[int]:
-        stage_days(place.zone, staging, known, (january(9), january(11)), january(1))
+        staged(place.zone, staging, known, (january(9), january(11)), january(1))
         return [staging.scan(table).collect().height for table in (MetricEvents, AssignmentEvents)]
 
     assert counts() == [1, 1]
