@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple
 from resources.atomic import replacing
 
 Severity = Literal["warning", "failure"]
+# The name of a fact that is a sentence: too long for a list of many conditions.
+SAYS = "says"
 _VERSION = 1
 
 

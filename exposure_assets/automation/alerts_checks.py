@@ -19,7 +19,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from exposure_assets.automation.alerts_log import News
-from resources.alert_book import Condition
+from resources.alert_book import SAYS, Condition
 
 KIND = "check"
 _ADVICE = (
@@ -101,13 +101,16 @@ def condition_of(verdict: AssetCheckEvaluation, timestamp: float, run_id: str) -
     asset, check = verdict.asset_key.to_user_string(), verdict.check_name
     is_warning = verdict.severity == dg.AssetCheckSeverity.WARN
     day, _, experiment = (verdict.partition or "").partition("|")
+    said = _first_line(verdict.description or "")
+    found = _told(verdict.metadata, "found")
     facts = {
         "asset": asset,
         "check": check,
         "experiment": experiment,
         "day": day,
-        "found": _told(verdict.metadata, "found") or _first_line(verdict.description or ""),
+        "found": found or said,
         "expected": _told(verdict.metadata, "expected"),
+        SAYS: said if found else "",
     }
     return Condition(
         id=_condition_id(verdict),

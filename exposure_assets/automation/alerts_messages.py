@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from exposure_assets.automation.alerts_compare import Notice
-from resources.alert_book import Condition
+from resources.alert_book import SAYS, Condition
 from resources.alert_channels import AlertMessage
 
 LISTED = 10
@@ -78,7 +78,8 @@ def _shared(conditions: Sequence[Condition]) -> set[str]:
 
 
 def _own(condition: Condition, shared: set[str]) -> str:
-    return ", ".join(f"{name} {shown(value, 80)}" for name, value in condition.facts if name not in shared)
+    facts = [fact for fact in condition.facts if fact[0] not in shared and fact[0] != SAYS]
+    return ", ".join(f"{name} {shown(value, 80)}" for name, value in facts)
 
 
 def _instant(instant: datetime) -> str:

@@ -55,7 +55,15 @@ def test_a_recovery_says_since_when_it_was_wrong_and_when_that_ended():
 
 def test_many_failures_are_listed_by_what_tells_them_apart_and_the_rest_is_counted():
     many = [
-        condition(f"day {day:02}", facts={**FACTS, "day": f"2026-01-{day:02}", "found": str(day)})
+        condition(
+            f"day {day:02}",
+            facts={
+                **FACTS,
+                "day": f"2026-01-{day:02}",
+                "found": str(day),
+                "says": f"{day} rows break the rule",
+            },
+        )
         for day in range(1, 14)
     ]
     message = message_of(begins(*reversed(many)), UI)
