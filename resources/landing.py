@@ -66,7 +66,9 @@ class LandingZone:
         listed = self._listed()
         has_index = is_indexed(self._folder, before, self.further_columns)
         known = before.filter(has_index)
-        wanted = listed.join(known, on=[PLACE, "version"], how="anti", maintain_order="left")
+        wanted = listed.join(
+            known, on=[PLACE, "version"], how="anti", nulls_equal=True, maintain_order="left"
+        )
         gone = before.join(listed, on=PLACE, how="anti").select(PLACE)
         if wanted.is_empty() and gone.is_empty():
             return Manifest(known)

@@ -23,10 +23,11 @@ _SCHEMA = {"stream": pl.String, "path": pl.String, "size_bytes": pl.Int64, "modi
 def local_files(root: str) -> pl.DataFrame:
     """The files under a folder of this machine, by path: stream, path, size_bytes, modified_at, version.
 
-    `modified_at` is in seconds since 1970. A file or folder that vanishes while we look is not there.
+    `modified_at` is in seconds since 1970. A file or folder that vanishes while we look is not there. A file whose
+    name is no text has no version: no path that we can write down leads to it.
     """
     paths: list[str] = []
-    sizes, modified, inodes = array("q"), array("q"), array("Q")
+    sizes, modified, inodes, are_text = array("q"), array("q"), array("Q"), array("b")
     for stream in STREAMS:
         for folder in _entries(f"{root}/{stream}"):
             if not folder.name.startswith("date=") or not folder.is_dir():
@@ -36,7 +37,9 @@ def local_files(root: str) -> pl.DataFrame:
                     continue
                 with suppress(FileNotFoundError):
                     status = file.stat()
-                    paths.append(f"{stream}/{folder.name}/{file.name}")
+                    path = f"{stream}/{folder.name}/{file.name}"
+                    paths.append(path if path.isascii() else _as_text(path))
+                    are_text.append(paths[-1] == path)
                     sizes.append(status.st_size)
                     modified.append(status.st_mtime_ns)
                     inodes.append(status.st_ino)
@@ -47,6 +50,7 @@ def local_files(root: str) -> pl.DataFrame:
                 "size_bytes": np.asarray(sizes),
                 "modified": np.asarray(modified),
                 "inode": np.asarray(inodes),
+                "is_text": np.asarray(are_text),
             }
         )
         .select(
@@ -54,10 +58,20 @@ def local_files(root: str) -> pl.DataFrame:
             "path",
             "size_bytes",
             modified_at=pl.col("modified") / 1e9,
-            version=pl.concat_str("modified", "size_bytes", "inode", separator=":"),
+            version=pl.when(pl.col("is_text") == 1).then(
+                pl.concat_str("modified", "size_bytes", "inode", separator=":")
+            ),
         )
         .sort("path")
     )
+
+
+def _as_text(path: str) -> str:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path
 
 
 def _entries(folder: str) -> Iterator[os.DirEntry[str]]:

@@ -181,7 +181,7 @@ class ManifestFile:
         with self._alone():
             known = self.read()
             rows = pl.DataFrame(read, schema=MANIFEST_SCHEMA)
-            rows = rows.join(known, on=[PLACE, "key", "version"], how="anti")
+            rows = rows.join(known, on=[PLACE, "key", "version"], how="anti", nulls_equal=True)
             kept = known.join(pl.concat([rows.select(PLACE), gone.select(PLACE)]), on=PLACE, how="anti")
             return self._write(pl.concat([kept, rows]))
 

@@ -32,6 +32,7 @@ _ABOUT_THE_CONTENT = (
 # A file changed within this time of a scan may change again without a new time stamp: it is read anew.
 _SETTLED_AFTER = timedelta(seconds=2)
 _UNSETTLED = "unsettled "
+_NO_CHECKSUM = "0" * 32
 
 
 class FileReader:
@@ -96,9 +97,11 @@ class FileReader:
     def _row(self, listed: Row) -> Row:
         started = datetime.now(UTC)
         path, stream = listed["path"], STREAMS[listed["stream"]]
-        checksum, local = self._checksum(f"{self._root}/{path}")
+        checksum, local = (
+            self._checksum(f"{self._root}/{path}") if listed["version"] else (_NO_CHECKSUM, None)
+        )
         # The format decides how the content reads, so it belongs to the key of what was read.
-        reading = "\x00".join((stream.name, path.rsplit("/", 1)[-1].split(".", 1)[-1]))
+        reading = "\x00".join((stream.name, path.rsplit("/", 1)[-1].split(".", 1)[-1] if local else path))
         key = f"{checksum}-{xxhash.xxh3_64_hexdigest(reading.encode())}"
         before = self._before.get(path)
         is_as_before = before is not None and before["key"] == key
@@ -114,10 +117,12 @@ class FileReader:
         }
         return row | self._content(row, local)
 
-    def _content(self, row: Row, local: Path) -> Row:
+    def _content(self, row: Row, local: Path | None) -> Row:
         nothing = {"row_count": 0, "other_dates": [], "broken_count": 0, "status": "quarantined"}
         if row["arrival_date"] is None:
             return nothing | {"reason": "its folder names no arrival day; expected date=YYYY-MM-DD"}
+        if local is None:
+            return nothing | {"reason": "its name, or its folder's, is not UTF-8; give it another name"}
         key = row["key"]
         if key in self._position:
             known = self._known.row(self._position[key], named=True)
@@ -157,10 +162,10 @@ def arrival_date(folder: str) -> date | None:
         return None
 
 
-def _settled_version(listed: Row, started: datetime, same_before: Row | None) -> str:
+def _settled_version(listed: Row, started: datetime, same_before: Row | None) -> str | None:
     """The version to compare the next listing with; one that no listing has where the file has to be read again."""
-    version: str = listed["version"]
-    if listed["modified_at"] is None:
+    version: str | None = listed["version"]
+    if listed["modified_at"] is None or version is None:
         return version
     age = started - datetime.fromtimestamp(listed["modified_at"], UTC)
     if age < timedelta(0) and same_before is not None:

@@ -122,6 +122,21 @@ def test_a_folder_without_a_day_quarantines_its_files_and_no_copy_of_them(place:
     assert len(place.ids(1)) == 2
 
 
+def test_a_file_whose_name_is_no_text_is_quarantined_and_hinders_no_other(place: Place):
+    os.utime(place.deliver(jsonl(event("good")), 'gö"od.jsonl'), (1e9, 1e9))
+    folder = os.fsencode(place.landing / "events" / "date=2026-01-01")
+    for name in (b"\xe9.jsonl", b"\xe8.jsonl"):
+        with open(folder + b"/" + name, "wb") as file:
+            file.write(jsonl(event("bad")))
+    assert place.event_ids() == {1: ["good"]}
+    quarantined = place.scan().quarantined
+    assert quarantined["path"].to_list() == [f"events/date=2026-01-01/\\xe{n}.jsonl" for n in "89"]
+    assert quarantined["reason"].str.contains("not UTF-8").all()
+    written = (place.staging / "landing" / "manifest.parquet").stat().st_mtime_ns
+    place.scan()
+    assert (place.staging / "landing" / "manifest.parquet").stat().st_mtime_ns == written
+
+
 def test_hidden_files_and_other_formats_are_no_deliveries(place: Place):
     for name in (".a.jsonl", "_a.jsonl", "a.txt", "a.jsonl.partial", "a.json"):
         place.deliver(jsonl(event("a")), name)
