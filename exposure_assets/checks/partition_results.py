@@ -3,6 +3,7 @@
 Which partitions fail is found out by the checks; who hears of it is decided by the alerts.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -203,7 +204,14 @@ def _key_of(partition: tuple[Any, ...]) -> str:
 
 
 def _metadata(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in numbers.items() if value is not None}
+    """The numbers as Dagster takes them: rounded, and an infinite one as text, which JSON has no number for."""
+    return {name: _shown(value) for name, value in numbers.items() if value is not None}
+
+
+def _shown(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    return round(value, 4) if math.isfinite(value) else str(value)
 
 
 def _told(value: object) -> str:

@@ -174,6 +174,15 @@ def test_a_failure_says_what_was_found_and_expected_and_shows_the_rows(runs: Che
     assert told.description.startswith("2026-01-11, exp: found 0.6, expected at least 0.9")
 
 
+def test_numbers_are_rounded_and_an_infinite_one_is_text(runs: CheckRuns):
+    runs.quality("warning_exposure_rate = 1.0")
+    runs.write(DailyQuality, cohorts(range(20), 1001, exposed_units=1000))
+    judge(runs, (10, 10))
+    told = runs.latest("exposure_health", f"{day(10)}|exp")
+    assert told is not None
+    assert (told.metadata["found"].value, told.metadata["z"].value) == (0.999, "-inf")
+
+
 def test_cohorts_that_had_no_time_for_exposure_yet_are_not_judged(runs: CheckRuns):
     runs.write(DailyQuality, cohorts(range(20), exposed_units=100))
     judge(runs, (0, 19))
