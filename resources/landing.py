@@ -16,7 +16,7 @@ import polars as pl
 from resources.landing_index import FileIndex, is_indexed
 from resources.landing_listing import listing, local_files, remote_files
 from resources.landing_manifest import PLACE, LandingFile, Manifest, ManifestFile
-from resources.landing_reader import FileReader, Row, arrival_date
+from resources.landing_reader import FileChanging, FileReader, Row, arrival_date
 from resources.raw_files import STREAMS
 
 __all__ = ["LandingError", "LandingFile", "LandingZone", "Manifest", "Piece"]
@@ -86,12 +86,16 @@ class LandingZone:
         """Read files while there is time; gives what every scan knows in the end, and the files left."""
         rows: list[Row] = []
         vanished: list[str] = []
+        changing: list[str] = []
         started = kept = time.monotonic()
         count = 0
         for file in wanted.iter_rows(named=True):
-            row = reader.read(file)
-            rows.append(row) if row is not None else vanished.append(file[PLACE])
             count += 1
+            try:
+                row = reader.read(file)
+                rows.append(row) if row is not None else vanished.append(file[PLACE])
+            except FileChanging:
+                changing.append(file[PLACE])
             now = time.monotonic()
             if seconds is not None and now - started >= seconds:
                 break
@@ -100,7 +104,8 @@ class LandingZone:
                 rows.clear()
                 kept = time.monotonic()
         no_more = pl.concat([gone, pl.DataFrame({PLACE: vanished}, schema={PLACE: pl.String})])
-        return self._manifest.update(rows, no_more), wanted.slice(count)
+        is_left = pl.col(PLACE).is_in(changing) | (pl.int_range(pl.len()) >= count)
+        return self._manifest.update(rows, no_more), wanted.filter(is_left)
 
     def quarantine(self, file: LandingFile, reason: str) -> Manifest:
         """Exclude a file whose damage only showed when all of its columns were read."""

@@ -3,16 +3,19 @@
 Which files have to be read is decided in `landing`; how one is parsed, in `raw_files`.
 """
 
+import os
+import shutil
+import uuid
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 import xxhash
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from resources.atomic import placing
+from resources.atomic import PARTIAL, placing
 from resources.landing_index import COPIES, FileIndex, index_file
 from resources.landing_manifest import MANIFEST_SCHEMA, PLACE
 from resources.raw_files import EVENTS, STREAMS, Stream, UnreadableFile
@@ -33,6 +36,13 @@ _ABOUT_THE_CONTENT = (
 _SETTLED_AFTER = timedelta(seconds=2)
 _UNSETTLED = "unsettled "
 _NO_CHECKSUM = "0" * 32
+
+
+_ATTEMPTS = 3
+
+
+class FileChanging(Exception):
+    """A file was written to each time that it was read."""
 
 
 class FileReader:
@@ -86,13 +96,38 @@ class FileReader:
 
         Args:
             listed: What the listing says of it.
+
+        Raises:
+            FileChanging: it did not keep still; what was derived from it is of no content that it ever had.
         """
         try:
-            return self._row(listed)
+            for _ in range(_ATTEMPTS):
+                stamp = self._stamp(listed)
+                row = self._row(listed)
+                if self._stamp(listed) == stamp:
+                    return row
+                self._forget(row)
         except FileNotFoundError:
             if self._filesystem.exists(f"{self._root}/{listed[PLACE]}"):
                 raise
             return None
+        raise FileChanging(f"{listed[PLACE]} was written to while it was read; the next scan reads it again.")
+
+    def _stamp(self, listed: Row) -> tuple[int, ...]:
+        """What changes with the content; of a remote file nothing, as its copy is what is read."""
+        if not self.is_local or listed["version"] is None:
+            return ()
+        status = os.stat(f"{self._root}/{listed[PLACE]}")
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    def _forget(self, row: Row) -> None:
+        """Delete what was derived under the name of one content from another one."""
+        key = row["key"]
+        if self._read.pop(key, None) is not None:
+            index = self.index(key, row[PLACE], STREAMS[row["stream"]])
+            for path in (index.ids, index.converted):
+                path.unlink(missing_ok=True)
+            shutil.rmtree(index.parts, ignore_errors=True)
 
     def _row(self, listed: Row) -> Row:
         started = datetime.now(UTC)
@@ -137,20 +172,28 @@ class FileReader:
 
     def _checksum(self, name: str) -> tuple[str, Path]:
         """The content's checksum, and where the content can be read as a local file."""
-        digest = xxhash.xxh3_128()
         if self.is_local:
-            with open(name, "rb") as file:
-                while chunk := file.read(1 << 22):
-                    digest.update(chunk)
-            return digest.hexdigest(), Path(name)
-        with self._filesystem.open(name, "rb") as remote:
-            while chunk := cast(bytes, remote.read(1 << 22)):
-                digest.update(chunk)
-        copy = self._folder / COPIES / digest.hexdigest()
-        if not copy.exists():
-            with placing(copy) as partial:
-                self._filesystem.get_file(name, str(partial))
-        return digest.hexdigest(), copy
+            return _checksum_of(Path(name)), Path(name)
+        copies = self._folder / COPIES
+        copies.mkdir(parents=True, exist_ok=True)
+        fetched = copies / f".{uuid.uuid4().hex}{PARTIAL}"
+        try:
+            self._filesystem.get_file(name, str(fetched))
+            checksum = _checksum_of(fetched)
+            if not (copies / checksum).exists():
+                with placing(copies / checksum) as partial:
+                    fetched.rename(partial)
+        finally:
+            fetched.unlink(missing_ok=True)
+        return checksum, copies / checksum
+
+
+def _checksum_of(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def arrival_date(folder: str) -> date | None:

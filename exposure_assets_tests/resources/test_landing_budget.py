@@ -1,5 +1,7 @@
 """Scans that have no time to read every file, and what a scan says of when files came."""
 
+import gzip
+import json
 import os
 import time
 from datetime import UTC, datetime
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from exposure_assets_tests.resources.landing_files import Place, event, january, jsonl
+from resources.landing_index import FileIndex, index_file
 
 
 @pytest.fixture
@@ -84,6 +87,34 @@ def test_a_file_whose_index_is_lost_is_unread_until_it_was_read_again(place: Pla
     manifest = place.zone.refresh(0)
     assert (manifest.unread, manifest.frame.height) == (1, 1)
     assert place.zone.refresh(0).frame["seen_at"].equals(seen), "it is no arrival"
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.csv"])
+def test_a_file_that_is_written_to_while_it_is_read_is_read_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    def content(*ids: str) -> bytes:
+        rows = jsonl(*(event(id_, 1) for id_ in ids), event("late", 2))
+        if name.endswith(".csv"):
+            lines = (",".join(json.loads(line).values()) for line in rows.splitlines())
+            return "\n".join(["event_id,event_name,unit_id,occurred_at", *lines, ""]).encode()
+        return gzip.compress(rows) if name.endswith(".gz") else rows
+
+    def slow(index: FileIndex, path: str) -> dict[str, object]:
+        if more:
+            (place.landing / path).write_bytes(content(*more.pop(0)))
+        return index_file(index, path)
+
+    monkeypatch.setattr("resources.landing_reader.index_file", slow)
+    deliver(place, "other.jsonl", event("other", 3))
+    first = place.deliver(content("a"), name)
+    more = [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")]
+    manifest = place.zone.refresh()
+    assert (manifest.unread, manifest.days("events")) == (1, [january(1), january(3)])
+    more = [("a", "b", "c", "d", "e")]
+    assert place.event_ids() == {1: list("abcde"), 2: ["late"], 3: ["other"]}
+    first.write_bytes(content("a"))
+    assert place.event_ids() == {1: ["a"], 2: ["late"], 3: ["other"]}
 
 
 def test_a_scan_that_finds_nothing_new_writes_nothing(place: Place):
