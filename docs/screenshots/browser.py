@@ -85,6 +85,20 @@ class Browser:
         if missing:
             raise PageNeverReady(f"{url}: {missing} did not appear in 90 seconds; see {picture}")
 
+    def time(self, url: str, text: str) -> tuple[float, list[tuple[str, float]]]:
+        """Seconds until a page shows a text and stands still, and those of its GraphQL queries, slowest first."""
+        started = time.monotonic()
+        self._call("Page.navigate", url=url)
+        if not self._appears(text):
+            raise PageNeverReady(f"{url}: {text!r} did not appear in 90 seconds")
+        shown = time.monotonic() - started
+        self._still()
+        queries = self._evaluate(
+            "performance.getEntriesByType('resource').filter(e => e.name.includes('/graphql'))"
+            ".map(e => [e.name.split('op=').pop(), e.duration / 1000])"
+        )
+        return shown, sorted(((name, taken) for name, taken in queries), key=lambda query: -query[1])
+
     def _port(self) -> int:
         named = self._profile / "DevToolsActivePort"
         for _ in range(300):

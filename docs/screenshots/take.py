@@ -6,6 +6,7 @@ What the pictures show is said in `PAGES`; how a browser is driven, in `browser`
 import argparse
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,8 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from browser import Browser
-
+from docs.screenshots.browser import Browser
 from exposure_assets.simulation import SimulationPlan, simulate
 
 HERE = Path(__file__).parent
@@ -46,7 +46,7 @@ class Page:
 QUALITY = "/assets/daily_quality"
 PAGES = (
     Page(
-        "asset_graph", f"{QUALITY}?view=lineage&lineageScope=upstream&lineageDepth=9", ("landing_files",), 1.4
+        "asset_graph", f"{QUALITY}?view=lineage&lineageScope=upstream&lineageDepth=9", ("landing_files",), 1.2
     ),
     Page("table", f"{QUALITY}?view=overview", ("exposure_rate", "Definition")),
     Page(
@@ -54,8 +54,12 @@ PAGES = (
         QUALITY + "?view=partitions&partition={day}%7Ccheckout-button",
         ("Materialized", "Metadata"),
     ),
-    Page("failed_check", f"/assets/exposure_events?view=checks&checkDetail={FAILED_CHECK}", ("Metadata",)),
-    Page("automation", "/automation", ("landing_zone",)),
+    Page(
+        "failed_check",
+        f"/assets/landing_files?view=checks&checkDetail={FAILED_CHECK}",
+        ("Metadata", "Failed"),
+    ),
+    Page("sensor", "/locations/exposure_assets.definitions/sensors/landing_zone", ("1 requested",)),
 )
 
 
@@ -68,6 +72,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="exposure-assets-pictures-") as folder:
         settings = demonstration(Path(folder))
         with served(settings, Path(folder)) as address, Browser(Path(folder, "browser")) as browser:
+            deliver_a_late_file(Path(folder))
             for page in PAGES:
                 if not options.only or page.name in options.only:
                     picture = options.output / f"{page.name}.png"
@@ -91,6 +96,12 @@ def demonstration(folder: Path) -> dict[str, str]:
     (last_day / "truncated.parquet").write_bytes(b"PAR1 and then the disk was full")
     _command(settings, "backfill", expected=1)
     return settings
+
+
+def deliver_a_late_file(folder: Path) -> None:
+    """Have rows of the first day arrive today, so that the sensor has something to ask for."""
+    first, *_, last = sorted((folder / "landing" / "events").iterdir())
+    shutil.copy(next(first.glob("*.parquet")), last / "late.parquet")
 
 
 @contextmanager
