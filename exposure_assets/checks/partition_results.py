@@ -118,8 +118,7 @@ def report(
             check_name=key.name,
             passed=False,
             severity=severity,
-            description=f"{day}, {experiment}: found {_told(row['found'])}, expected {_told(row['expected'])}. "
-            f"{promise}",
+            description=f"{day}, {experiment}: found {_told(row['found'])}, expected {_told(row['expected'])}",
             partition=_key_of((day, experiment)),
             metadata={
                 **_metadata(numbers),
