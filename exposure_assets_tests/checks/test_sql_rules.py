@@ -1,0 +1,149 @@
+"""Tests of every rule between tables: the rows that break it are found in their partition, and in no other.
+
+What is stored about them is tested with the results per partition.
+"""
+
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from exposure_assets.checks import daily_quality, deduped_exposures, exposure_validation, unit_outcomes
+from exposure_assets.checks.run_scope import RunScope
+from exposure_assets.contracts import WAREHOUSE_TABLES, columns_of
+from exposure_assets_tests.checks.check_runs import day
+from resources.warehouse import PartitionSlice, Warehouse
+
+RULES = {
+    rule.name: rule
+    for stem in (daily_quality, deduped_exposures, exposure_validation, unit_outcomes)
+    for rule in stem.RULES
+}
+EXPERIMENT = {
+    "experiment_id": "exp",
+    "grace_minutes": 5,
+    "max_days_after_assignment": 3,
+    "observe_days": 14,
+    "outcome_window_days": 7,
+}
+
+
+def at(number: int, **later: int) -> datetime:
+    return datetime.combine(day(number), time(9), UTC) + timedelta(**later)
+
+
+def verdict(number: int, **changes: Any) -> tuple[str, dict[str, Any]]:
+    """A valid verdict on an exposure at the assignment itself."""
+    row = {
+        "unit_id": f"unit of {number}",
+        "variation_id": "a",
+        "assigned_at": at(number),
+        "assignment_date": day(number),
+        "first_exposure_at": at(number),
+        "first_exposure_variation_id": "a",
+        "has_valid_exposure": True,
+        "observed_until_date": day(number + 14),
+    }
+    return "exposure_validation", row | changes
+
+
+def outcome(number: int, **changes: Any) -> tuple[str, dict[str, Any]]:
+    row = {"assignment_date": day(number), "anchor_at": at(number), "window_end_at": at(number, days=7)}
+    return "unit_outcomes", row | changes
+
+
+def exposures(number: int, counted: int, accepted: int) -> list[tuple[str, dict[str, Any]]]:
+    waterfall = {"exposure_date": day(number), "bucket": "accepted", "row_count": accepted}
+    return [
+        ("deduped_exposures", {"exposure_date": day(number), "exposure_count": counted}),
+        ("exposure_waterfall", waterfall),
+    ]
+
+
+def quality(number: int, total: int, of_variations: int) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        ("daily_quality", {"assignment_date": day(number), "variation_id": name, "assigned_units": units})
+        for name, units in (("*", total), ("a", of_variations))
+    ]
+
+
+def assignment(number: int) -> tuple[str, dict[str, Any]]:
+    return "assignments", {"assignment_date": day(number)}
+
+
+# Per rule: rows of a day that break it, and rows of a day that just keep it.
+CASES = [
+    (
+        "no_first_exposure_before_the_grace",
+        lambda n: [verdict(n, first_exposure_at=at(n, minutes=-5, microseconds=-1))],
+        lambda n: [verdict(n, first_exposure_at=at(n, minutes=-5))],
+    ),
+    (
+        "valid_exposures_lie_in_the_window",
+        lambda n: [verdict(n, first_exposure_at=at(n, days=3, microseconds=1))],
+        lambda n: [verdict(n, first_exposure_at=at(n, days=3))],
+    ),
+    (
+        "valid_exposures_lie_in_the_window",
+        lambda n: [verdict(n, first_exposure_variation_id="b")],
+        lambda n: [verdict(n, first_exposure_variation_id="b", has_valid_exposure=False)],
+    ),
+    (
+        "observed_for_the_experiments_days",
+        lambda n: [verdict(n, observed_until_date=day(n + 13))],
+        lambda n: [verdict(n)],
+    ),
+    (
+        "every_assignment_has_a_verdict",
+        lambda n: [assignment(n), assignment(n), verdict(n)],
+        lambda n: [assignment(n), verdict(n)],
+    ),
+    ("every_assignment_has_outcomes", lambda n: [outcome(n)], lambda n: [verdict(n), outcome(n)]),
+    (
+        "windows_have_the_experiments_length",
+        lambda n: [outcome(n, window_end_at=at(n, days=6))],
+        lambda n: [outcome(n)],
+    ),
+    ("every_accepted_exposure_is_counted_once", lambda n: exposures(n, 3, 2), lambda n: exposures(n, 3, 3)),
+    (
+        "statuses_sum_to_assigned_units",
+        lambda n: [verdict(n), *quality(n, 2, 2)],
+        lambda n: [verdict(n), *quality(n, 1, 1)],
+    ),
+    (
+        "statuses_sum_to_assigned_units",
+        lambda n: [verdict(n), *quality(n, 1, 0)],
+        lambda n: quality(n, 0, 0),
+    ),
+]
+
+
+def test_every_rule_has_a_case():
+    assert {name for name, _, _ in CASES} == set(RULES)
+
+
+@pytest.mark.parametrize(("name", "broken", "kept"), CASES, ids=[case[0] for case in CASES])
+def test_a_rule_finds_the_rows_that_break_it_in_the_partitions_of_the_run(
+    tmp_path: Path, name: str, broken: Any, kept: Any
+):
+    warehouse = Warehouse(str(tmp_path / "w.duckdb"))
+    rows: dict[str, list[dict[str, Any]]] = {table: [] for table in WAREHOUSE_TABLES}
+    rows["experiments"].append(EXPERIMENT)
+    for table, row in [*broken(1), *kept(2), *broken(9)]:
+        rows[table].append({"experiment_id": "exp"} | row)
+    for table, contract in WAREHOUSE_TABLES.items():
+        frame = pl.DataFrame(
+            [dict.fromkeys(columns_of(contract)) | row for row in rows[table]], schema=columns_of(contract)
+        )
+        warehouse.replace(contract, [frame])
+    of_run = RunScope((PartitionSlice(day(0), day(3), ("exp", "other")),))
+    with warehouse.connect(read_only=True) as connection:
+        found = RULES[name].findings(connection, of_run)
+        elsewhere = RULES[name].findings(connection, RunScope((PartitionSlice(day(0), day(3), ("other",)),)))
+        anywhere = RULES[name].findings(connection, RunScope((PartitionSlice(),)))
+    assert found.failing.select("day", "experiment_id", "found").rows() == [(day(1), "exp", 1)]
+    assert found.rows["day"].to_list() == [day(1)]
+    assert elsewhere.failing.is_empty()
+    assert anywhere.failing["day"].to_list() == [day(1), day(9)]
