@@ -8,9 +8,11 @@ import warnings
 import dagster as dg
 
 from exposure_assets.assets import CATALOG_ASSETS, TABLE_ASSETS, staged_assets
-from exposure_assets.assets.calendar import calendar_for
+from exposure_assets.assets.calendar import calendar_to_load
+from exposure_assets.automation.alerts import alerts_sensor
 from exposure_assets.automation.jobs import graph_jobs
 from exposure_assets.automation.landing_sensor import landing_sensor
+from exposure_assets.automation.retention import keep_house, keep_house_daily
 from exposure_assets.checks import table_checks
 from resources.dagster_home import STAGING_POOL, WAREHOUSE_POOL
 from resources.settings import Settings
@@ -24,11 +26,10 @@ warnings.simplefilter("ignore", dg.BetaWarning)
 def build_definitions(settings: Settings) -> dg.Definitions:
     """The whole graph for the places that the settings name.
 
-    Raises:
-        CatalogError: the catalog has problems; nothing runs on it.
+    A catalog with problems loads too, so that its problems are shown and announced; nothing runs on it.
     """
     workspace = Workspace(settings)
-    calendar = calendar_for(workspace)
+    calendar = calendar_to_load(workspace)
     # A DuckDB file has one writer, also for the waterfall of staging.
     pool = STAGING_POOL if workspace.warehouse.admits_many_writers else WAREHOUSE_POOL
     staged = staged_assets(calendar, pool)
@@ -37,8 +38,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     return dg.Definitions(
         assets=[*CATALOG_ASSETS, staged, *tables],
         asset_checks=table_checks(),
-        jobs=jobs,
-        sensors=[landing_sensor(jobs, calendar)],
+        jobs=[*jobs, keep_house],
+        sensors=[landing_sensor(jobs, calendar), alerts_sensor(workspace)],
+        schedules=[keep_house_daily],
         resources={
             "workspace": workspace,
             "warehouse_io_manager": WarehouseIOManager(database=settings.warehouse),

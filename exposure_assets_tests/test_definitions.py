@@ -3,9 +3,12 @@
 What the assets compute is tested with the pipeline.
 """
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
+from exposure_assets.automation.jobs import CATALOG_JOB
 from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES
 from exposure_assets.definitions import build_definitions
 from exposure_assets_tests.installation import Installation
@@ -48,8 +51,12 @@ def test_a_table_over_cohorts_is_partitioned_by_day_and_experiment(definitions: 
         assert isinstance(specs[table].partitions_def, dg.MultiPartitionsDefinition), table
 
 
-def test_nothing_is_built_on_a_catalog_with_problems(tmp_path):
+def test_a_catalog_with_problems_loads_and_nothing_runs_on_it(tmp_path: Path):
     (tmp_path / "zone" / "catalog" / "experiments").mkdir(parents=True)
+    (tmp_path / "zone" / "landing").mkdir()
     (tmp_path / "zone" / "catalog" / "experiments" / "broken.toml").write_text("name = 1\n")
-    with pytest.raises(CatalogError, match=r"broken\.toml"):
-        build_definitions(Installation(tmp_path / "zone", tmp_path).workspace.settings)
+    installation = Installation(tmp_path / "zone", tmp_path)
+    definitions = build_definitions(installation.workspace.settings)
+    definitions.get_repository_def().load_all_definitions()
+    with installation.instance() as instance, pytest.raises(CatalogError, match=r"broken\.toml"):
+        definitions.resolve_job_def(CATALOG_JOB).execute_in_process(instance=instance)

@@ -6,7 +6,7 @@ What the places hold and how they are read stands in the resource of each.
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_HORIZON_DAYS = 28
@@ -32,7 +32,8 @@ class Settings:
     warehouse: str
     staging: Path
     horizon_days: int
-    alerts: tuple[str, ...] = ()
+    # Not shown: the URLs hold passwords.
+    alerts: tuple[str, ...] = field(default=(), repr=False)
     ui_url: str = "http://127.0.0.1:3000"
     silent_hours: int = 36
 

@@ -3,8 +3,14 @@
 What a calendar is stands in the partitions.
 """
 
+from datetime import UTC, datetime, timedelta
+
 from partitions.calendar import Calendar, calendar_of
+from resources.catalog import CatalogError
+from resources.landing import LandingError
 from resources.workspace import Workspace
+
+_MARGIN = timedelta(days=366)
 
 
 def calendar_for(workspace: Workspace) -> Calendar:
@@ -15,3 +21,16 @@ def calendar_for(workspace: Workspace) -> Calendar:
     """
     catalog = workspace.catalog()
     return calendar_of(catalog, workspace.landing(catalog).arrival_days())
+
+
+def calendar_to_load(workspace: Workspace) -> Calendar:
+    """The calendar, or, while it cannot be known, one that is certainly long enough.
+
+    A code location that is loaded while the catalog is broken then still shows its tables, says what is wrong and
+    alerts; nothing runs on it, and nothing has to be loaded again once the catalog is mended.
+    """
+    try:
+        return calendar_for(workspace)
+    except (CatalogError, LandingError):
+        today = datetime.now(UTC).date()
+        return Calendar(min([today, *workspace.ledger.read()["day"]]) - _MARGIN)

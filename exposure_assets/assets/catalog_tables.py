@@ -6,6 +6,7 @@ How the catalog is read and judged stands in the resource of the same name.
 import dagster as dg
 import polars as pl
 
+from exposure_assets.assets.table_metadata import table_metadata, table_tags
 from exposure_assets.contracts import Catalog, Experiments, Variations, columns_of
 from exposure_assets.transforms.partition_versions import catalog_version, version_of_whole
 from resources.dagster_home import WAREHOUSE_POOL
@@ -18,6 +19,8 @@ from resources.workspace import Workspace
     kinds={"toml", "duckdb"},
     io_manager_key="warehouse_io_manager",
     pool=WAREHOUSE_POOL,
+    tags=table_tags(Experiments),
+    metadata=table_metadata(Experiments),
     required_resource_keys={"workspace"},
 )
 def experiments(context: dg.AssetExecutionContext) -> Publication:
@@ -51,6 +54,8 @@ def experiments(context: dg.AssetExecutionContext) -> Publication:
     kinds={"toml", "duckdb"},
     io_manager_key="warehouse_io_manager",
     pool=WAREHOUSE_POOL,
+    tags=table_tags(Variations),
+    metadata=table_metadata(Variations),
     required_resource_keys={"workspace"},
 )
 def variations(context: dg.AssetExecutionContext) -> Publication:

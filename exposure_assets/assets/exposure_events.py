@@ -12,6 +12,7 @@ import dagster as dg
 from exposure_assets.assets.progress import report_progress
 from exposure_assets.assets.staging import stage_days
 from exposure_assets.assets.staging_checks import CONSERVATION, conservation
+from exposure_assets.assets.table_metadata import table_metadata, table_tags
 from exposure_assets.contracts import STAGED_TABLES, ExposureWaterfall
 from partitions.calendar import Calendar
 from resources.warehouse_io_manager import Publication
@@ -35,6 +36,8 @@ def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
                     description=contract.__doc__,
                     group_name="landing",
                     kinds={"polars", "parquet"},
+                    tags=table_tags(contract),
+                    metadata=table_metadata(contract),
                 )
                 for name, contract in STAGED_TABLES.items()
             },
@@ -43,7 +46,12 @@ def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
                 group_name="landing",
                 kinds={"polars", "duckdb"},
                 io_manager_key="warehouse_io_manager",
-                metadata={"partition_expr": "exposure_date", "has_open_start": True},
+                tags=table_tags(ExposureWaterfall),
+                metadata={
+                    "partition_expr": "exposure_date",
+                    "has_open_start": True,
+                    **table_metadata(ExposureWaterfall),
+                },
             ),
         },
         partitions_def=calendar.days,

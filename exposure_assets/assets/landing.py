@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from exposure_assets.assets.staging_checks import READABILITY, readability
+from exposure_assets.assets.table_metadata import table_metadata, table_tags
 from exposure_assets.contracts import LandingFiles, columns_of
 from exposure_assets.transforms.partition_versions import manifest_version, version_of_whole
 from resources.dagster_home import WAREHOUSE_POOL
@@ -21,6 +22,8 @@ from resources.workspace import Workspace
     kinds={"parquet", "json", "csv"},
     io_manager_key="warehouse_io_manager",
     pool=WAREHOUSE_POOL,
+    tags=table_tags(LandingFiles),
+    metadata=table_metadata(LandingFiles),
     required_resource_keys={"workspace"},
     check_specs=[READABILITY],
 )

@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 
 from exposure_assets.assets.progress import report_progress
+from exposure_assets.assets.table_metadata import table_metadata, table_tags
 from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog, Experiment, TableContract, table_name
 from exposure_assets.transforms.partition_versions import CODE_VERSIONS, UPSTREAM, wanted_versions
 from partitions import mappings
@@ -137,7 +138,8 @@ class TableAsset:
             io_manager_key="warehouse_io_manager",
             pool=WAREHOUSE_POOL,
             required_resource_keys={"workspace"},
-            metadata={"partition_expr": self.contract.partition_columns()},
+            tags=table_tags(self.contract),
+            metadata={"partition_expr": self.contract.partition_columns(), **table_metadata(self.contract)},
         )(compute)
 
     def _rules(self) -> dg.MarkdownMetadataValue:

@@ -28,6 +28,10 @@ catalog_app = typer.Typer(
     help="The catalog of experiments, metrics and exposure sources.", no_args_is_help=True
 )
 app.add_typer(catalog_app, name="catalog")
+alerts_app = typer.Typer(
+    help="What is announced to EXPOSURES_ALERTS when something goes wrong.", no_args_is_help=True
+)
+app.add_typer(alerts_app, name="alerts")
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY")]
 
@@ -44,8 +48,11 @@ class Format(StrEnum):
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Show what a user can cause as a sentence on stderr and exit with 1; anything else is a bug and looks like one."""
+    from exposure_assets.automation.alerts_commands import AlertTestError
     from exposure_assets.cli.backfill import RunFailed
     from exposure_assets.cli.backfill_plan import BackfillError
+    from resources.alert_book import AlertBookError
+    from resources.alert_channels import AlertChannelError
     from resources.catalog import CatalogError
     from resources.dagster_home import DagsterHomeError
     from resources.landing import LandingError
@@ -54,6 +61,9 @@ def errors_as_sentences() -> Iterator[None]:
     from resources.warehouse import WarehouseError
 
     expected = (
+        AlertBookError,
+        AlertChannelError,
+        AlertTestError,
         RunFailed,
         BackfillError,
         CatalogError,
@@ -83,6 +93,28 @@ def catalog_check() -> None:
             f"catalog ok: {len(catalog.experiments)} experiments, {len(catalog.metrics)} metrics, "
             f"{len(catalog.exposure_sources)} exposure sources in {settings.catalog}"
         )
+
+
+@alerts_app.command("test")
+def alerts_test() -> None:
+    """Send a message to every channel of EXPOSURES_ALERTS."""
+    from exposure_assets.automation.alerts_commands import send_test_alert
+    from resources.settings import Settings
+
+    with errors_as_sentences():
+        for line in send_test_alert(Settings.from_environment()):
+            print(line)
+
+
+@alerts_app.command("list")
+def alerts_list() -> None:
+    """Show the alerts that are open: what went wrong and is not over."""
+    from exposure_assets.automation.alerts_commands import open_alerts
+    from resources.settings import Settings
+
+    with errors_as_sentences():
+        for line in open_alerts(Settings.from_environment()) or ["no alert is open"]:
+            print(line)
 
 
 @app.command()
