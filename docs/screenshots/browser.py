@@ -116,8 +116,8 @@ class Browser:
         return False
 
     def _still(self) -> bytes:
-        """The page once three pictures in a row, a second apart, are the same; the last one after a minute."""
-        deadline = time.monotonic() + 60
+        """The page once three pictures in a row, a second apart, are the same; the last one after half a minute."""
+        deadline = time.monotonic() + 30
         pictures: list[bytes] = []
         while time.monotonic() < deadline:
             time.sleep(1)

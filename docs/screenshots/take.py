@@ -59,7 +59,11 @@ PAGES = (
         f"/assets/landing_files?view=checks&checkDetail={FAILED_CHECK}",
         ("Metadata", "Failed"),
     ),
-    Page("sensor", "/locations/exposure_assets.definitions/sensors/landing_zone", ("1 requested",)),
+    Page(
+        "sensor",
+        "/locations/exposure_assets.definitions/sensors/landing_zone",
+        ("Next tick", "runs requested"),
+    ),
 )
 
 
