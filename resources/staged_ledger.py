@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from exposure_assets.transforms.partition_versions import COHORT, LEDGER_SCHEMA
-from resources.atomic import replacing
+from resources.atomic import content_of, replacing
 
 
 class StagedLedger:
@@ -27,7 +27,7 @@ class StagedLedger:
         """(`day`, `kind`, `key`, `digest`), in no particular order; empty where nothing is staged."""
         if not self._path.exists():
             return pl.DataFrame(schema=LEDGER_SCHEMA)
-        ledger = pl.read_parquet(self._path)
+        ledger = pl.read_parquet(content_of(self._path))
         # A ledger of another version of this module vouches for nothing: every day is staged anew.
         return ledger if ledger.schema == pl.Schema(LEDGER_SCHEMA) else pl.DataFrame(schema=LEDGER_SCHEMA)
 

@@ -36,11 +36,13 @@ class Publication:
     """Rows to publish, and what they are computed from.
 
     `versions` is called before `frames`: rows may then be newer than their version says, never older, and a version
-    that is too old only has them computed again.
+    that is too old only has them computed again. `described` is called after the rows are published and says what
+    Dagster should show of single partitions, by their keys.
     """
 
     frames: Callable[[], pl.DataFrame | Iterable[pl.DataFrame]]
     versions: Callable[[], pl.DataFrame]
+    described: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
 
 
 class UnknownTable(dg.DagsterInvariantViolationError):
@@ -95,6 +97,8 @@ class _Tables(DbIOManager):
             _turn_red(context, breach)
             raise
         _describe(context, contract, written, extra, self._warehouse)
+        if isinstance(obj, Publication):
+            _describe_partitions(context, obj.described())
 
     def load_input(self, context: dg.InputContext) -> WarehouseWindow | pl.LazyFrame | pl.DataFrame:
         """The upstream partitions: a `WarehouseWindow`, or a frame where the asset's annotation asks for one."""
@@ -181,12 +185,22 @@ def _describe(
     for (day, experiment), rows in written.by_partition.items():
         key = f"{day}" if experiment is None else f"{day}|{experiment}"
         rows_of_key[key] = rows_of_key.get(key, 0) + rows
+    _describe_partitions(
+        context,
+        {
+            key: {"dagster/partition_row_count": rows_of_key.get(key, 0)}
+            for key in context.asset_partition_keys
+        },
+    )
+
+
+def _describe_partitions(context: dg.OutputContext, metadata: Mapping[str, Mapping[str, Any]]) -> None:
     step = context.step_context
-    for key in context.asset_partition_keys:
+    for key, values in metadata.items():
         # What `add_asset_metadata` does, without its look for the key among all keys of the run: that takes 10 ms
         # a partition, seconds per table.
         step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(
-            context.asset_key, key, {"dagster/partition_row_count": rows_of_key.get(key, 0)}
+            context.asset_key, key, values
         )
 
 

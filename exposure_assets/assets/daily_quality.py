@@ -3,13 +3,33 @@
 What is counted stands in the transform of the same name.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import polars as pl
 
 from exposure_assets.assets.table_asset import Batch, by_rows_of, table_asset
-from exposure_assets.contracts import Assignments, DailyQuality
+from exposure_assets.assets.table_metadata import quality_numbers
+from exposure_assets.contracts import ALL_VARIATIONS, Assignments, DailyQuality
+from exposure_assets.reports.rates import quality_metadata
 from exposure_assets.transforms.daily_quality import daily_quality as count_daily_quality
 from exposure_assets.transforms.daily_quality import last_assignment_day_that_counts
+from partitions.calendar import split_key
 from partitions.mappings import same_partition
+from resources.data_reach import data_until
+from resources.workspace import Workspace
+
+
+def _numbers_and_plots(workspace: Workspace, keys: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """The rates of every partition, for Dagster's own plots, and with the last one pictures of whole experiments."""
+    experiments = sorted({split_key(key)[1] for key in keys})
+    wanted = set(keys)
+    quality = workspace.warehouse.scan(DailyQuality, experiments=experiments)
+    numbers = quality_numbers(quality.filter(variation_id=ALL_VARIATIONS).collect())
+    shown: dict[str, Mapping[str, Any]] = {key: rates for key, rates in numbers.items() if key in wanted}
+    last = max(keys)
+    plots = quality_metadata(quality, experiments, workspace.catalog(), data_until(workspace.staging))
+    return {**shown, last: {**shown.get(last, {}), **plots}}
 
 
 @table_asset(
@@ -18,6 +38,7 @@ from partitions.mappings import same_partition
     batches=by_rows_of("exposure_validation"),
     reads={"exposure_validation": same_partition, "deduped_exposures": same_partition},
     reads_whole=[Assignments],
+    describe=_numbers_and_plots,
 )
 def daily_quality(
     batch: Batch,

@@ -80,6 +80,9 @@ class Run:
             yield self.batch(self.days, taken)
 
 
+Description = Callable[[Workspace, Sequence[str]], Mapping[str, Mapping[str, Any]]]
+
+
 @dataclass(frozen=True)
 class TableAsset:
     """A partitioned table as an asset, still without a calendar.
@@ -95,6 +98,7 @@ class TableAsset:
     reads: Mapping[str, mappings.Mapping] = field(default_factory=dict)
     reads_staged: Mapping[str, mappings.Mapping] = field(default_factory=dict)
     reads_whole: Sequence[type[TableContract]] = ()
+    describe: Description = lambda workspace, keys: {}
 
     def build(self, calendar: Calendar, horizon_days: int) -> dg.AssetsDefinition:
         """The Dagster asset: one run computes a range of partitions, batch by batch, published at once."""
@@ -103,7 +107,9 @@ class TableAsset:
         def compute(context: dg.AssetExecutionContext, **windows: WarehouseWindow) -> Iterator[Any]:
             yield dg.Output(
                 Publication(
-                    frames=lambda: self._frames(context, windows), versions=lambda: self._versions(context)
+                    frames=lambda: self._frames(context, windows),
+                    versions=lambda: self._versions(context),
+                    described=lambda: self.describe(context.resources.workspace, context.partition_keys),
                 )
             )
             # Reached only when every frame was judged and published: a breach ends the step above.
@@ -194,6 +200,7 @@ def table_asset(
     reads: Mapping[str, mappings.Mapping] | None = None,
     reads_staged: Mapping[str, mappings.Mapping] | None = None,
     reads_whole: Sequence[type[TableContract]] = (),
+    describe: Description = lambda workspace, keys: {},
 ) -> Callable[[Callable[..., pl.LazyFrame]], TableAsset]:
     """Declare the asset of a partitioned table.
 
@@ -204,10 +211,13 @@ def table_asset(
         reads: Warehouse tables it reads, each with the upstream partitions that a partition needs.
         reads_staged: Staged tables it depends on, likewise; it scans them through `Batch.staging`.
         reads_whole: Warehouse tables of which it needs every day of the batch's experiments.
+        describe: What Dagster should show of the partitions of a run, by their keys, once they are published.
     """
 
     def declare(compute: Callable[..., pl.LazyFrame]) -> TableAsset:
-        return TableAsset(contract, compute, batches, group, reads or {}, reads_staged or {}, reads_whole)
+        return TableAsset(
+            contract, compute, batches, group, reads or {}, reads_staged or {}, reads_whole, describe
+        )
 
     return declare
 

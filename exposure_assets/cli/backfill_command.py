@@ -20,11 +20,12 @@ from exposure_assets.assets.progress import listening
 from exposure_assets.automation.outdated import days_with_rows
 from exposure_assets.cli.backfill import Backfill
 from exposure_assets.cli.backfill_plan import BackfillPlan, plan_backfill
-from exposure_assets.cli.backfill_summary import failed_checks, show
+from exposure_assets.cli.backfill_summary import failed_checks, show, warnings
 from resources.dagster_home import dagster_home
 from resources.settings import DEFAULT_DAGSTER_HOME, Settings
 from resources.workspace import Workspace
 
+_WARNINGS_SHOWN = 10
 _TABLES_IN_ORDER = (
     "exposure_events",
     "deduped_exposures",
@@ -63,6 +64,11 @@ def run_backfill(experiments: Sequence[str], first: date | None, last: date | No
     console = Console(width=None if sys.stdout.isatty() else 120)
     show(summary, console)
     console.print(f"{_said(plan)} in {time.monotonic() - started:.1f} s, warehouse {warehouse}")
+    found = warnings(summary)
+    for warning in found[:_WARNINGS_SHOWN]:
+        errors.print(f"warning: {warning}", markup=False, highlight=False)
+    if len(found) > _WARNINGS_SHOWN:
+        errors.print(f"warning: and {len(found) - _WARNINGS_SHOWN} more, in Dagster's page")
     failed = failed_checks(summary)
     for check in failed:
         errors.print(f"check failed: {check}", markup=False, highlight=False)

@@ -12,12 +12,13 @@ from rich.table import Table
 
 @dataclass
 class TableSummary:
-    """What a backfill did to one table: rows written, seconds taken, checks that passed and failed."""
+    """What a backfill did to one table: rows written, seconds taken, checks that passed, warned and failed."""
 
     rows: int = 0
     seconds: float = 0.0
     passed_checks: int = 0
     failed_checks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 Summary = dict[str, TableSummary]
@@ -39,10 +40,13 @@ def add_run(summary: Summary, instance: dg.DagsterInstance, result: dg.ExecuteIn
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             one = _of(summary, check.asset_key.path[-1])
+            said = f"{check.check_name}: {check.description}"
             if check.passed:
                 one.passed_checks += 1
+            elif check.severity is dg.AssetCheckSeverity.ERROR:
+                one.failed_checks.append(said)
             else:
-                one.failed_checks.append(f"{check.check_name}: {check.description}")
+                one.warnings.append(said)
 
 
 def _of(summary: Summary, table: str) -> TableSummary:
@@ -54,14 +58,18 @@ def failed_checks(summary: Summary) -> list[str]:
     return [f"{table}: {check}" for table, one in summary.items() for check in one.failed_checks]
 
 
+def warnings(summary: Summary) -> list[str]:
+    """Every check that warned, with what it said."""
+    return [f"{table}: {check}" for table, one in summary.items() for check in one.warnings]
+
+
 def show(summary: Summary, console: Console) -> None:
     """Print one line per table."""
     table = Table("table", "rows", "seconds", "checks")
     for column in table.columns[1:3]:
         column.justify = "right"
     for name, one in summary.items():
-        checks = f"{one.passed_checks} passed" + (
-            f", {len(one.failed_checks)} failed" if one.failed_checks else ""
-        )
+        counts = {"passed": one.passed_checks, "warned": len(one.warnings), "failed": len(one.failed_checks)}
+        checks = ", ".join(f"{n} {what}" for what, n in counts.items() if n or what == "passed")
         table.add_row(name, f"{one.rows:,}", f"{one.seconds:.1f}", checks)
     console.print(table)
