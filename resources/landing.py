@@ -146,15 +146,30 @@ class LandingZone:
         folders = [f for stream in STREAMS for f in listing(self._filesystem, f"{self._root}/{stream}")]
         return sorted({day for folder in folders if (day := arrival_date(str(folder["name"])))})
 
+    def why_out_of_reach(self) -> str | None:
+        """What is found instead of a landing zone, and what is expected; null where there is one.
+
+        Where files are known and not even the folders of the streams are left, a disk is likelier to be unmounted than
+        a landing zone to be emptied: taking the files for removed would take all rows with them.
+        """
+        self._filesystem.invalidate_cache()
+        expected = "events/date=YYYY-MM-DD/ and assignments/date=YYYY-MM-DD/ in it"
+        if not self._filesystem.isdir(self._root):
+            return f"there is no such folder; expected {expected}."
+        known = self._manifest.read().height
+        if known and not any(self._filesystem.isdir(f"{self._root}/{stream}") for stream in STREAMS):
+            return (
+                f"the folder is empty, although {known} files of it are known; expected {expected}. Mount it; "
+                "if it was emptied on purpose, make an empty events/ in it."
+            )
+        return None
+
     def _reader(self) -> FileReader:
         return FileReader(self._filesystem, self._root, self._folder, self.further_columns)
 
     def _listed(self) -> pl.DataFrame:
-        if not self._filesystem.isdir(self._root):
-            raise LandingError(
-                f"EXPOSURES_LANDING={self.url}: there is no such folder; expected "
-                "events/date=YYYY-MM-DD/ and assignments/date=YYYY-MM-DD/ in it."
-            )
+        if reason := self.why_out_of_reach():
+            raise LandingError(f"EXPOSURES_LANDING={self.url}: {reason}")
         if self._reader().is_local:
             return local_files(self._root)
         return remote_files(self._filesystem, self._root)

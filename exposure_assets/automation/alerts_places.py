@@ -6,11 +6,10 @@ Files of the landing zone that cannot be read are the business of a check; who h
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-import fsspec
-
 from exposure_assets.contracts import Catalog
 from resources.alert_book import Condition
 from resources.catalog import CatalogError
+from resources.landing import LandingZone
 from resources.landing_manifest import Manifest, ManifestFile
 from resources.settings import Settings
 from resources.workspace import Workspace
@@ -51,7 +50,7 @@ def landing_now(settings: Settings, now: datetime, before: Iterable[Condition]) 
 
     Whether it is silent cannot be told while it is out of reach: what was known `before` holds on.
     """
-    if reason := _out_of_reach(settings.landing):
+    if reason := _out_of_reach(settings):
         condition = Condition(
             id=LANDING,
             kind=LANDING,
@@ -98,10 +97,8 @@ def last_arrival(settings: Settings) -> datetime | None:
     return Manifest(ManifestFile(settings.staging / _MANIFEST_FOLDER).read()).last_arrival_at
 
 
-def _out_of_reach(url: str) -> str:
+def _out_of_reach(settings: Settings) -> str | None:
     try:
-        filesystem, root = fsspec.url_to_fs(url)
-        filesystem.invalidate_cache()
-        return "" if filesystem.isdir(root) else "there is no such folder"
+        return LandingZone(settings.landing, settings.staging).why_out_of_reach()
     except (OSError, ValueError, ImportError) as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"

@@ -249,6 +249,16 @@ def test_a_column_that_the_catalog_names_later_is_read_from_files_known_before(p
     assert plans() == [[], []]
 
 
+def test_an_unmounted_landing_zone_is_not_taken_for_an_emptied_one(place: Place):
+    place.deliver(jsonl(event("a")))
+    place.scan()
+    shutil.rmtree(place.landing / "events")
+    with pytest.raises(LandingError, match="1 files of it are known.*Mount it"):
+        place.scan()
+    (place.landing / "events").mkdir()
+    assert place.scan().frame.is_empty()
+
+
 def test_a_landing_zone_may_be_a_file_url(place: Place):
     place.deliver(jsonl(event("a", 1), event("late", 2)))
     zone = LandingZone(f"file://{place.landing}", place.staging)
