@@ -18,7 +18,7 @@ DEMO_SETTINGS := EXPOSURES_LANDING=$(DEMO)/landing EXPOSURES_CATALOG=$(DEMO)/cat
 	DAGSTER_HOME=$(CURDIR)/$(DEMO)/dagster_home
 DAGSTER_HOME ?= $(CURDIR)/data/dagster_home
 
-.PHONY: help setup demo test bench lint types ui clean
+.PHONY: help setup demo test bench lint types ui screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -66,6 +66,9 @@ types: setup ## static types
 ui: setup ## Dagster's web page on 127.0.0.1:3000
 	$(BIN)/python -c 'import sys, pathlib, resources.dagster_home as home; home.dagster_home(pathlib.Path(sys.argv[1]))' "$(DAGSTER_HOME)"
 	DAGSTER_HOME="$(DAGSTER_HOME)" $(BIN)/dagster dev --host 127.0.0.1 --workspace workspace.yaml
+
+screenshots: setup ## pictures of Dagster's page for the README (needs chromium)
+	$(BIN)/python -m docs.screenshots.take
 
 clean: ## remove what was built; data/ stays
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info

@@ -82,7 +82,7 @@ def _record(workspace: Workspace) -> None:
     manifest = zone.refresh()
     inputs = day_inputs(zone, manifest, calendar_for(workspace).first_day)
     ledger = _ledger(catalog, inputs)
-    workspace.ledger.record((), ledger, ())
+    workspace.ledger.record((date.min, date.max), ledger, ())
     recorded = {table: pl.DataFrame(schema=VERSION_SCHEMA) for table in WAREHOUSE_TABLES}
     for table in CODE_VERSIONS:
         upstream = {name: recorded[name] for name in UPSTREAM[table]}

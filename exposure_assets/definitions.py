@@ -7,8 +7,8 @@ import warnings
 
 import dagster as dg
 
-from exposure_assets.assets import CATALOG_ASSETS, TABLE_ASSETS, staged_assets
-from exposure_assets.assets.calendar import calendar_to_load
+from exposure_assets.assets import CATALOG_ASSETS, TABLE_ASSETS, catalog_entries, staged_assets
+from exposure_assets.assets.calendar import calendar_to_load, catalog_to_load
 from exposure_assets.automation.alerts import alerts_sensor
 from exposure_assets.automation.jobs import graph_jobs
 from exposure_assets.automation.landing_sensor import landing_sensor
@@ -32,11 +32,13 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     calendar = calendar_to_load(workspace)
     # A DuckDB file has one writer, also for the waterfall of staging.
     pool = STAGING_POOL if workspace.warehouse.admits_many_writers else WAREHOUSE_POOL
+    catalog = catalog_to_load(workspace)
     staged = staged_assets(calendar, pool)
-    tables = [table.build(calendar, settings.horizon_days) for table in TABLE_ASSETS]
+    tables = [table.build(calendar, settings.horizon_days, catalog) for table in TABLE_ASSETS]
     jobs = graph_jobs(CATALOG_ASSETS, staged, tables)
+    assets = [catalog_entries, *CATALOG_ASSETS, staged, *tables]
     return dg.Definitions(
-        assets=[*CATALOG_ASSETS, staged, *tables],
+        assets=dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=[settings.owner]), assets),
         asset_checks=table_checks(),
         jobs=[*jobs, keep_house],
         sensors=[landing_sensor(jobs, calendar), alerts_sensor(workspace)],

@@ -74,7 +74,12 @@ class Installation:
         calendar = calendar_for(workspace)
         zone = workspace.landing(catalog)
         plan = plan_backfill(
-            catalog, calendar, days_with_rows(zone.refresh(), workspace.ledger.read()), experiments, first, last
+            catalog,
+            calendar,
+            days_with_rows(zone.refresh(), workspace.ledger.read()),
+            experiments,
+            first,
+            last,
         )
         with self.instance() as instance:
             return Backfill(workspace, calendar, instance).run(plan)

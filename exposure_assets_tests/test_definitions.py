@@ -32,11 +32,12 @@ def test_every_table_of_the_contract_is_an_asset_with_a_group_kinds_and_a_descri
     definitions: dg.Definitions,
 ):
     specs = {spec.key.path[-1]: spec for spec in definitions.resolve_all_asset_specs()}
-    assert set(specs) == {*WAREHOUSE_TABLES, *STAGED_TABLES}
+    assert set(specs) == {*WAREHOUSE_TABLES, *STAGED_TABLES, "catalog_entries"}
     for spec in specs.values():
         assert spec.description
         assert spec.group_name != "default"
         assert spec.kinds
+        assert spec.owners == ["team:experimentation"]
 
 
 def test_a_table_over_cohorts_is_partitioned_by_day_and_experiment(definitions: dg.Definitions):

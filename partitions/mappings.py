@@ -40,6 +40,11 @@ def shared_day(horizon_days: int) -> dg.PartitionMapping:
     return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name=DATE)
 
 
+def its_experiment(horizon_days: int) -> dg.PartitionMapping:
+    """The experiment, whatever the day."""
+    return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name=EXPERIMENT)
+
+
 def assigned_days(horizon_days: int) -> dg.PartitionMapping:
     """Of the same experiment the days on which a unit exposed on a day is likely to have been assigned.
 

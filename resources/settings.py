@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_HORIZON_DAYS = 28
+DEFAULT_OWNER = "team:experimentation"
 DEFAULT_DAGSTER_HOME = "data/dagster_home"
 
 
@@ -24,7 +25,7 @@ class Settings:
     `landing` may be any fsspec URL, `warehouse` a DuckDB file or a `ducklake:` URL;
     `catalog` and `staging` are folders.
     `horizon_days` bounds every window of an experiment. `alerts` are apprise URLs, `ui_url` is where alerts link to,
-    and a landing zone without a new file for `silent_hours` is silent.
+    and a landing zone without a new file for `silent_hours` is silent. `owner` owns the assets in Dagster's page.
     """
 
     landing: str
@@ -36,6 +37,7 @@ class Settings:
     alerts: tuple[str, ...] = field(default=(), repr=False)
     ui_url: str = "http://127.0.0.1:3000"
     silent_hours: int = 36
+    owner: str = DEFAULT_OWNER
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -57,6 +59,7 @@ class Settings:
                 "EXPOSURES_HORIZON_DAYS", setting("EXPOSURES_HORIZON_DAYS", "28"), "days", 365
             ),
             alerts=tuple(url for url in re.split(r"[\s,]+", setting("EXPOSURES_ALERTS", "")) if url),
+            owner=_owner("EXPOSURES_OWNER", setting("EXPOSURES_OWNER", DEFAULT_OWNER)),
             ui_url=setting("EXPOSURES_UI_URL", "http://127.0.0.1:3000").rstrip("/"),
             silent_hours=_positive(
                 "EXPOSURES_SILENT_HOURS", setting("EXPOSURES_SILENT_HOURS", "36"), "hours", 8760
@@ -71,6 +74,12 @@ def _folder(name: str, text: str) -> Path:
             "so give a local or mounted folder."
         )
     return Path(text.removeprefix("file://"))
+
+
+def _owner(name: str, text: str) -> str:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+|team:[A-Za-z0-9_.-]+", text):
+        raise SettingError(f"{name}={text}: found {text!r}, expected an email address or team:name.")
+    return text
 
 
 def _positive(name: str, text: str, of: str, most: int) -> int:

@@ -31,16 +31,16 @@ class StagedLedger:
         # A ledger of another version of this module vouches for nothing: every day is staged anew.
         return ledger if ledger.schema == pl.Schema(LEDGER_SCHEMA) else pl.DataFrame(schema=LEDGER_SCHEMA)
 
-    def record(self, days: Collection[date], rows: pl.DataFrame, cohorts_of: Collection[str]) -> None:
+    def record(self, days: tuple[date, date], rows: pl.DataFrame, cohorts_of: Collection[str]) -> None:
         """Put `rows` in the place of all that was recorded of `days`, and of the cohorts of some experiments.
 
         Args:
-            days: Days that were staged; those without `rows` hold nothing.
+            days: The first and the last day that were staged; those between without `rows` hold nothing.
             rows: Of the ledger's columns.
             cohorts_of: Experiments whose cohorts, on whatever day, are replaced too.
         """
         is_cohort = pl.col("kind") == COHORT
-        replaced = (~is_cohort & pl.col("day").is_in(list(days))) | (
+        replaced = (~is_cohort & pl.col("day").is_between(*days)) | (
             is_cohort & pl.col("key").is_in(list(cohorts_of))
         )
         kept = self.read().filter(~replaced)

@@ -17,6 +17,7 @@ from dagster_duckdb_polars import DuckDBPolarsIOManager
 from pydantic import Field
 
 from exposure_assets.contracts import WAREHOUSE_TABLES, TableContract, table_name
+from resources.partition_metadata import describe_partitions
 from resources.warehouse import Warehouse, Written, slices_of
 from resources.warehouse_contract_breach import ContractBreach, extra_columns, judged
 from resources.warehouse_slices import WHOLE_TABLE, PartitionSlice
@@ -96,9 +97,9 @@ class _Tables(DbIOManager):
         except ContractBreach as breach:
             _turn_red(context, breach)
             raise
-        _describe(context, contract, written, extra, self._warehouse)
+        _describe(context, contract, written, extra)
         if isinstance(obj, Publication):
-            _describe_partitions(context, obj.described())
+            describe_partitions(context.step_context, context.asset_key, obj.described())
 
     def load_input(self, context: dg.InputContext) -> WarehouseWindow | pl.LazyFrame | pl.DataFrame:
         """The upstream partitions: a `WarehouseWindow`, or a frame where the asset's annotation asks for one."""
@@ -168,40 +169,29 @@ def _describe(
     contract: type[TableContract],
     written: Written,
     extra: Mapping[str, pl.DataType],
-    warehouse: Warehouse,
 ) -> None:
-    """Say what was written: rows of the whole output, and of every partition its own."""
-    context.add_output_metadata(
-        {
-            "dagster/row_count": written.row_count,
-            "dagster/table_name": table_name(contract),
-            "dagster/column_schema": _column_schema(contract, extra),
-            "warehouse": str(warehouse),
-        }
-    )
+    """Say what was written: rows of the whole output, and of every partition its own.
+
+    Columns are said of tables without partitions only: every partition's event would repeat them, and they would be
+    the larger half of it. The assets say them before anything runs.
+    """
+    context.add_output_metadata({"dagster/row_count": written.row_count})
     if not context.has_asset_partitions:
+        context.add_output_metadata(
+            {
+                "dagster/table_name": table_name(contract),
+                "dagster/column_schema": _column_schema(contract, extra),
+            }
+        )
         return
     rows_of_key: dict[str, int] = {}
     for (day, experiment), rows in written.by_partition.items():
         key = f"{day}" if experiment is None else f"{day}|{experiment}"
         rows_of_key[key] = rows_of_key.get(key, 0) + rows
-    _describe_partitions(
-        context,
-        {
-            key: {"dagster/partition_row_count": rows_of_key.get(key, 0)}
-            for key in context.asset_partition_keys
-        },
-    )
-
-
-def _describe_partitions(context: dg.OutputContext, metadata: Mapping[str, Mapping[str, Any]]) -> None:
-    step = context.step_context
-    for key, values in metadata.items():
-        # What `add_asset_metadata` does, without its look for the key among all keys of the run: that takes 10 ms
-        # a partition, seconds per table.
-        step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(
-            context.asset_key, key, values
-        )
+    counts = {
+        key: {"dagster/partition_row_count": rows_of_key.get(key, 0)} for key in context.asset_partition_keys
+    }
+    describe_partitions(context.step_context, context.asset_key, counts)
 
 
 def _column_schema(contract: type[TableContract], extra: Mapping[str, pl.DataType]) -> dg.TableSchema:

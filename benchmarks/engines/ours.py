@@ -60,7 +60,9 @@ def stage_everything(place: Place) -> pl.DataFrame:
     workspace = Workspace(settings_of(place))
     catalog = workspace.catalog()
     first = _first_day(catalog)
-    report = stage_days(workspace.landing(catalog), workspace.staging, catalog, (first, date.max), first)
+    report = stage_days(
+        workspace.landing(catalog), workspace.staging, workspace.ledger, catalog, (first, date.max), first
+    )
     return report.waterfall
 
 

@@ -1,7 +1,7 @@
 """The assets: thin, they read, call one transform and return. No rule about experiments stands here."""
 
 from exposure_assets.assets.assignments import assignments
-from exposure_assets.assets.catalog_tables import experiments, variations
+from exposure_assets.assets.catalog_tables import catalog_entries, experiments, variations
 from exposure_assets.assets.daily_quality import daily_quality
 from exposure_assets.assets.deduped_exposures import deduped_exposures
 from exposure_assets.assets.exposure_events import staged_assets
@@ -12,4 +12,4 @@ from exposure_assets.assets.unit_outcomes import unit_outcomes
 CATALOG_ASSETS = (experiments, variations, landing_files)
 TABLE_ASSETS = (assignments, deduped_exposures, exposure_validation, unit_outcomes, daily_quality)
 
-__all__ = ["CATALOG_ASSETS", "TABLE_ASSETS", "staged_assets"]
+__all__ = ["CATALOG_ASSETS", "TABLE_ASSETS", "catalog_entries", "staged_assets"]

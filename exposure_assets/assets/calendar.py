@@ -1,10 +1,11 @@
-"""The calendar of a workspace: which days its assets have partitions for.
+"""What a code location is loaded with: the days that its assets have partitions for, and the catalog.
 
 What a calendar is stands in the partitions.
 """
 
 from datetime import UTC, datetime, timedelta
 
+from exposure_assets.contracts import Catalog
 from partitions.calendar import Calendar, calendar_of
 from resources.catalog import CatalogError
 from resources.landing import LandingError
@@ -34,3 +35,11 @@ def calendar_to_load(workspace: Workspace) -> Calendar:
     except (CatalogError, LandingError):
         today = datetime.now(UTC).date()
         return Calendar(min([today, *workspace.ledger.read()["day"]]) - _MARGIN)
+
+
+def catalog_to_load(workspace: Workspace) -> Catalog | None:
+    """The catalog, or null while it has problems."""
+    try:
+        return workspace.catalog()
+    except CatalogError:
+        return None

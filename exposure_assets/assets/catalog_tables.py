@@ -9,9 +9,21 @@ import polars as pl
 from exposure_assets.assets.table_metadata import table_metadata, table_tags
 from exposure_assets.contracts import Catalog, Experiments, Variations, columns_of
 from exposure_assets.transforms.partition_versions import catalog_version, version_of_whole
+from partitions.calendar import EXPERIMENTS
 from resources.dagster_home import WAREHOUSE_POOL
 from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
+
+CATALOG_ENTRIES = dg.AssetKey("catalog_entries")
+# The graph's second edge: a changed definition shows on what is computed from it.
+catalog_entries = dg.AssetSpec(
+    CATALOG_ENTRIES,
+    partitions_def=EXPERIMENTS,
+    group_name="catalog",
+    kinds={"toml"},
+    description="What an analyst says about an experiment: one partition per entry, one version per definition. "
+    "Another name or owner is no other version.",
+)
 
 
 @dg.asset(

@@ -18,6 +18,9 @@ from partitions.calendar import Calendar
 from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
 
+# The same for every partition and run, as in `table_asset`.
+STAGED_VERSION = dg.DataVersion("1")
+
 
 def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
     """The staged tables and the waterfall, out of one pass over the raw rows of a range of days.
@@ -77,9 +80,9 @@ def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
         )
         for table in STAGED_TABLES:
             rows = {"dagster/row_count": report.row_counts.get(table, 0)}
-            yield dg.Output(None, output_name=table, metadata=rows)
+            yield dg.Output(None, output_name=table, metadata=rows, data_version=STAGED_VERSION)
         waterfall = Publication(frames=lambda: report.waterfall, versions=lambda: report.versions)
-        yield dg.Output(waterfall, output_name="exposure_waterfall")
+        yield dg.Output(waterfall, output_name="exposure_waterfall", data_version=STAGED_VERSION)
         yield conservation(report.waterfall, report.matched_rows, report.judged_rows, report.exposure_rows)
 
     return stage_landing_zone

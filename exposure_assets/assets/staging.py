@@ -5,7 +5,7 @@ How a row is judged stands in the transforms; how files are found and read, in t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 import polars as pl
 
@@ -92,9 +92,8 @@ def _record(
 ) -> pl.DataFrame:
     """Record the days' rows and the cohorts that they changed; returns the versions of the days."""
     before = ledger.read()
-    staged = [days[0] + timedelta(days=n) for n in range((days[1] - days[0]).days + 1)]
-    changed = changed_experiments(before, rows, staged)
-    ledger.record(staged, pl.concat([rows, cohort_digests(staging, changed)]), changed)
+    changed = changed_experiments(before, rows, days)
+    ledger.record(days, pl.concat([rows, cohort_digests(staging, changed)]), changed)
     return staged_versions(rows)
 
 

@@ -3,7 +3,7 @@
 How rows are judged and written stands in `staging`; what the digests are for, in `transforms.partition_versions`.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -54,9 +54,9 @@ class LedgerEntries:
         self.rows.append(rows.select(LEDGER_SCHEMA.keys()))
 
 
-def changed_experiments(before: pl.DataFrame, after: pl.DataFrame, days: Collection[date]) -> list[str]:
-    """The experiments whose staged assignments on some days are others than the ledger said."""
-    of_days = (pl.col("kind") == table_name(AssignmentEvents)) & pl.col("day").is_in(list(days))
+def changed_experiments(before: pl.DataFrame, after: pl.DataFrame, days: tuple[date, date]) -> list[str]:
+    """The experiments whose staged assignments from the first to the last of `days` are others than the ledger said."""
+    of_days = (pl.col("kind") == table_name(AssignmentEvents)) & pl.col("day").is_between(*days)
     old, new = before.filter(of_days), after.filter(of_days)
     same = list(LEDGER_SCHEMA)
     changed = pl.concat([old.join(new, on=same, how="anti"), new.join(old, on=same, how="anti")])

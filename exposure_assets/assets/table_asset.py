@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from exposure_assets.assets.catalog_tables import CATALOG_ENTRIES
 from exposure_assets.assets.progress import report_progress
 from exposure_assets.assets.table_metadata import table_metadata, table_tags
 from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog, Experiment, TableContract, table_name
@@ -100,8 +101,14 @@ class TableAsset:
     reads_whole: Sequence[type[TableContract]] = ()
     describe: Description = lambda workspace, keys: {}
 
-    def build(self, calendar: Calendar, horizon_days: int) -> dg.AssetsDefinition:
-        """The Dagster asset: one run computes a range of partitions, batch by batch, published at once."""
+    def build(self, calendar: Calendar, horizon_days: int, catalog: Catalog | None) -> dg.AssetsDefinition:
+        """The Dagster asset: one run computes a range of partitions, batch by batch, published at once.
+
+        Args:
+            calendar: The days.
+            horizon_days: The longest window of an experiment.
+            catalog: Its metrics are described as columns; null while it has problems.
+        """
         name = table_name(self.contract)
 
         def compute(context: dg.AssetExecutionContext, **windows: WarehouseWindow) -> Iterator[Any]:
@@ -110,7 +117,10 @@ class TableAsset:
                     frames=lambda: self._frames(context, windows),
                     versions=lambda: self._versions(context),
                     described=lambda: self.describe(context.resources.workspace, context.partition_keys),
-                )
+                ),
+                # The same for every partition: one that Dagster made up of a whole range would differ from that of
+                # a single day, and what rests on it would be shown as stale.
+                data_version=dg.DataVersion(str(CODE_VERSIONS[name])),
             )
             # Reached only when every frame was judged and published: a breach ends the step above.
             yield dg.AssetCheckResult(
@@ -126,7 +136,11 @@ class TableAsset:
             },
             deps=[
                 dg.AssetDep(name, partition_mapping=mapping(horizon_days))
-                for name, mapping in {**self.reads_staged, **self._whole_tables()}.items()
+                for name, mapping in {
+                    CATALOG_ENTRIES.path[-1]: mappings.its_experiment,
+                    **self.reads_staged,
+                    **self._whole_tables(),
+                }.items()
             ],
             check_specs=[
                 dg.AssetCheckSpec(
@@ -145,7 +159,10 @@ class TableAsset:
             pool=WAREHOUSE_POOL,
             required_resource_keys={"workspace"},
             tags=table_tags(self.contract),
-            metadata={"partition_expr": self.contract.partition_columns(), **table_metadata(self.contract)},
+            metadata={
+                "partition_expr": self.contract.partition_columns(),
+                **table_metadata(self.contract, catalog),
+            },
         )(compute)
 
     def _rules(self) -> dg.MarkdownMetadataValue:

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from exposure_assets.assets.calendar import calendar_for
+from exposure_assets.automation.catalog_entries import announce_entries
 from exposure_assets.automation.in_flight import InFlight
 from exposure_assets.automation.outdated import GraphState
 from exposure_assets.automation.pending import Pending, pending
@@ -82,6 +83,7 @@ def evaluate(
     known = dict.fromkeys(instance.get_dynamic_partitions(EXPERIMENTS.name or ""))
     new = [experiment for experiment in catalog.experiments if experiment not in known]
     order = [*known, *new]
+    announce_entries(instance, settings.staging, catalog)
     held_since = _held_since(cursor)
     is_patient = held_since is None or now - held_since < _PATIENCE
     in_flight = InFlight.of(instance, order)
@@ -143,7 +145,9 @@ def _explained(state: GraphState, in_flight: InFlight, due: Pending, loaded: Cal
     if in_flight.run_count:
         said.append(f"{in_flight.run_count} runs are at work or in the queue.")
     if due.requests:
-        said.append(f"{len(due.requests)} runs have failed or were cancelled and are not repeated yet.")
+        said.append(
+            f"{len(due.requests)} runs were tried a moment ago, or were cancelled, and are not repeated yet."
+        )
     if due.held_back:
         said.append(f"{due.held_back} partitions wait for what they rest on.")
     return (

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 import dagster as dg
 import polars as pl
 
+from exposure_assets.automation.catalog_entries import announce_entries
 from exposure_assets.automation.outdated import (
     FROM_STAGED,
     FROM_TABLES,
@@ -30,6 +31,7 @@ from exposure_assets.contracts import Catalog
 from exposure_assets.definitions import build_definitions
 from exposure_assets.transforms.partition_versions import PARTITION
 from partitions.calendar import EXPERIMENTS, Calendar
+from resources.run_launcher import host_tags
 from resources.workspace import Workspace
 
 _WHOLE = ("experiments", "landing_files", "variations")
@@ -60,7 +62,9 @@ class Backfill:
         """
         summary: Summary = {}
         definitions = build_definitions(self.workspace.settings)
-        self._register(self.workspace.catalog())
+        catalog = self.workspace.catalog()
+        self._register(catalog)
+        announce_entries(self.instance, self.workspace.settings.staging, catalog)
         self._execute(definitions, whole_table_requests(dict.fromkeys(_WHOLE, 0)), summary)
         if plan.days is None:
             return summary
@@ -143,7 +147,7 @@ class Backfill:
         for request in requests:
             result = definitions.resolve_job_def(request.job).execute_in_process(
                 instance=self.instance,
-                tags=request.tags,
+                tags={**request.tags, **host_tags()},
                 asset_selection=request.asset_keys,
                 raise_on_error=False,
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

@@ -74,6 +74,13 @@ def catalog_version(catalog: Catalog) -> int:
     return digest_of("\n".join(e.model_dump_json() for e in catalog.experiments.values()))
 
 
+def rules_of_entry(catalog: Catalog, experiment: Experiment) -> str:
+    """All that an experiment's entry, and the metrics that it lists, say about how accepted rows are judged."""
+    return "\n".join(
+        rules(catalog, experiment)[0] for rules in (_validation_rules, _outcome_rules, _quality_rules)
+    )
+
+
 def manifest_version(manifest: pl.DataFrame) -> int:
     """The version of the table that lists the landing zone's files: (`stream`, `path`, `key`, `status`) of each."""
     files = manifest.select(mixed(*map(pl.col, ("stream", "path", "key", "status"))).sum())

@@ -216,12 +216,14 @@ def test_rows_of_days_to_come_wait_for_their_day(ticking: Ticking):
 
 def test_a_lost_warehouse_is_computed_anew(ticking: Ticking):
     (ticking.installation.place / "warehouse.duckdb").unlink()
+    ticking.later = timedelta(hours=1)
     ticking.settle()
     assert ticking.installation.differences() == {}
 
 
 def test_lost_staging_is_staged_anew_and_leaves_the_tables_alone(ticking: Ticking):
     shutil.rmtree(ticking.installation.place / "staging")
+    ticking.later = timedelta(hours=1)
     assert cells(ticking.settle()) == []
     assert ticking.installation.differences() == {}
 

@@ -4,6 +4,7 @@ What has to be requested is said by the tests; the daemon itself is tried in `te
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -17,11 +18,15 @@ from partitions.calendar import EXPERIMENTS
 
 @dataclass
 class Ticking:
-    """Ticks until nothing is requested any more; remembers the cursor as the daemon does."""
+    """Ticks until nothing is requested any more; remembers the cursor as the daemon does.
+
+    `later` puts the clock forward: what has just been computed is not requested again for a minute.
+    """
 
     installation: Installation
     cursor: str | None = None
     messages: list[str] = field(default_factory=list)
+    later: timedelta = timedelta()
 
     def settle(self) -> list[tuple[str, str, str]]:
         """Every run that is requested until all is fresh: (assets, first partition, last partition)."""
@@ -37,7 +42,13 @@ class Ticking:
         """One tick, and the runs that it requests."""
         workspace = self.installation.workspace
         with self.installation.instance() as instance:
-            result = evaluate(workspace.settings, instance, calendar_for(workspace), self.cursor)
+            result = evaluate(
+                workspace.settings,
+                instance,
+                calendar_for(workspace),
+                self.cursor,
+                datetime.now(UTC) + self.later,
+            )
             self.cursor = result.cursor
             self.messages.append(result.skip_reason.skip_message or "" if result.skip_reason else "")
             for request in result.dynamic_partitions_requests or ():

@@ -253,7 +253,7 @@ def test_an_unmounted_landing_zone_is_not_taken_for_an_emptied_one(place: Place)
     place.deliver(jsonl(event("a")))
     place.scan()
     shutil.rmtree(place.landing / "events")
-    with pytest.raises(LandingError, match="1 files of it are known.*Mount it"):
+    with pytest.raises(LandingError, match=r"1 files of it are known.*Mount it"):
         place.scan()
     (place.landing / "events").mkdir()
     assert place.scan().frame.is_empty()

@@ -13,14 +13,17 @@ import pytest
 
 from exposure_assets.contracts import (
     Assignments,
+    Experiments,
     ExposureWaterfall,
     UnitOutcomes,
     Variations,
     columns_of,
 )
+from exposure_assets.transforms.partition_versions import VERSION_SCHEMA
 from exposure_assets_tests.resources.warehouse_rows import assigned, day, part, units
+from partitions.calendar import split_key
 from resources.warehouse import Warehouse, slices_of
-from resources.warehouse_io_manager import UnknownTable, WarehouseIOManager, WarehouseWindow
+from resources.warehouse_io_manager import Publication, UnknownTable, WarehouseIOManager, WarehouseWindow
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-11")
 EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
@@ -55,12 +58,18 @@ def units_of(keys: Sequence[str]) -> Iterator[pl.DataFrame]:
             yield assigned(*((experiment, f"{experiment}{number}", number) for number in numbers))
 
 
+def versions_of(keys: Sequence[str]) -> pl.DataFrame:
+    """The day of the month as the version of every partition."""
+    rows = [(on, experiment, on.day) for on, experiment in map(split_key, keys)]
+    return pl.DataFrame(rows, schema=VERSION_SCHEMA, orient="row")
+
+
 @dg.asset(
     name="assignments", partitions_def=DAY_BY_EXPERIMENT, backfill_policy=dg.BackfillPolicy.single_run()
 )
 def assignments(context: dg.AssetExecutionContext) -> dg.Output[Any]:
     keys = context.partition_keys
-    return dg.Output(lambda: units_of(keys))
+    return dg.Output(Publication(frames=lambda: units_of(keys), versions=lambda: versions_of(keys)))
 
 
 def materialize(
@@ -120,18 +129,29 @@ def test_running_again_or_in_another_order_changes_nothing(instance: dg.DagsterI
     ]
 
 
-def test_metadata_tells_rows_table_and_columns(instance: dg.DagsterInstance, warehouse_url: str):
+def test_metadata_tells_rows_of_the_run_and_of_the_partition(
+    instance: dg.DagsterInstance, warehouse_url: str
+):
     result = materialize(
         instance, warehouse_url, [assignments], "assignments", ("2026-01-02|a", "2026-01-04|b")
     )
     told = metadata_by_partition(result)["2026-01-03|a"]
     assert told["dagster/row_count"] == 6
     assert told["dagster/partition_row_count"] == 1
-    assert told["dagster/table_name"] == "assignments"
-    columns = {column.name: column for column in told["dagster/column_schema"].columns}
-    assert list(columns) == list(columns_of(Assignments))
-    assert columns["assigned_at"].type == "TIMESTAMP WITH TIME ZONE"
-    assert columns["assignment_count"].description == "Accepted assignment rows of the unit, over all days."
+
+
+def test_what_partitions_were_computed_from_is_recorded_with_their_rows(
+    instance: dg.DagsterInstance, warehouse_url: str
+):
+    materialize(instance, warehouse_url, [assignments], "assignments", ("2026-01-02|a", "2026-01-03|b"))
+    recorded = Warehouse(warehouse_url).versions([Assignments])["assignments"]
+    assert sorted(recorded.rows()) == sorted(
+        (day(number), experiment, number) for number in (2, 3) for experiment in "ab"
+    )
+    unknown = assignments_of([assigned(("a", "a2", 2))])
+    materialize(instance, warehouse_url, [unknown], "assignments", "2026-01-02|a")
+    recorded = Warehouse(warehouse_url).versions([Assignments])["assignments"]
+    assert recorded.filter(day=day(2))["experiment_id"].to_list() == ["b"]
 
 
 def window_asset(seen: dict[str, Any]) -> dg.AssetsDefinition:
@@ -164,15 +184,9 @@ def test_a_window_of_days_holds_what_exists_of_it_and_reads_by_experiment(
     assert seen["window"].slices == (part(7, 10, "c"),)
 
 
-def test_metric_columns_of_an_output_grow_the_table_and_its_described_columns(
-    instance: dg.DagsterInstance, warehouse_url: str
-):
-    result = materialize(
-        instance, warehouse_url, [assignments, window_asset({})], "unit_outcomes", "2026-01-01|a"
-    )
+def test_metric_columns_of_an_output_grow_the_table(instance: dg.DagsterInstance, warehouse_url: str):
+    materialize(instance, warehouse_url, [assignments, window_asset({})], "unit_outcomes", "2026-01-01|a")
     assert Warehouse(warehouse_url).scan(UnitOutcomes).collect().schema["revenue"] == pl.Float64
-    told = metadata_by_partition(result)["2026-01-01|a"]["dagster/column_schema"]
-    assert (told.columns[-1].name, told.columns[-1].type) == ("revenue", "DOUBLE")
 
 
 def test_inputs_come_as_frames_where_the_asset_asks_for_frames(
@@ -203,6 +217,10 @@ def test_inputs_come_as_frames_where_the_asset_asks_for_frames(
     assert seen["assignments"].height == 4
     told = metadata_by_partition(result)[None]
     assert (told["dagster/row_count"], "dagster/partition_row_count" in told) == (0, False)
+    assert told["dagster/table_name"] == "experiments"
+    columns = {column.name: column for column in told["dagster/column_schema"].columns}
+    assert list(columns) == list(columns_of(Experiments))
+    assert columns["start_at"].type == "TIMESTAMP WITH TIME ZONE"
 
 
 def assignments_of(frames: Any) -> dg.AssetsDefinition:
@@ -238,7 +256,7 @@ def test_rows_that_break_their_contract_are_not_published_and_the_run_shows_them
 def test_rows_outside_the_run_s_partitions_are_not_published(
     instance: dg.DagsterInstance, warehouse_url: str
 ):
-    broken = assignments_of(lambda: [assigned(("a", "ann", 3))])
+    broken = assignments_of([assigned(("a", "ann", 3))])
     result = materialize(
         instance, warehouse_url, [broken], "assignments", "2026-01-01|a", raise_on_error=False
     )
@@ -251,7 +269,7 @@ def test_an_output_without_rows_empties_its_partitions(instance: dg.DagsterInsta
     keys = ("2026-01-01|a", "2026-01-02|b")
     materialize(instance, warehouse_url, [assignments], "assignments", keys)
     result = materialize(
-        instance, warehouse_url, [assignments_of(list)], "assignments", ("2026-01-01|a", "2026-01-02|a")
+        instance, warehouse_url, [assignments_of([])], "assignments", ("2026-01-01|a", "2026-01-02|a")
     )
     assert units(Warehouse(warehouse_url).scan(Assignments)) == [("b", "b1", 1), ("b", "b2", 2)]
     assert metadata_by_partition(result)["2026-01-01|a"]["dagster/partition_row_count"] == 0
@@ -313,6 +331,6 @@ def test_a_unit_that_moves_to_an_earlier_cohort_blocks_neither_run(
     late = assignments_of([assigned(("a", "ann", 2))])
     materialize(instance, warehouse_url, [late], "assignments", "2026-01-02|a")
     assert warehouse.repeated_keys(Assignments).height == 1
-    materialize(instance, warehouse_url, [assignments_of(list)], "assignments", "2026-01-05|a")
+    materialize(instance, warehouse_url, [assignments_of([])], "assignments", "2026-01-05|a")
     assert warehouse.repeated_keys(Assignments).is_empty()
     assert units(warehouse.scan(Assignments)) == [("a", "ann", 2)]
