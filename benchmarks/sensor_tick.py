@@ -22,8 +22,8 @@ from exposure_assets.transforms.acceptance import ACCEPTANCE, acceptance, record
 from exposure_assets.transforms.partition_versions import (
     CODE_VERSIONS,
     COHORT,
-    UPSTREAM,
     VERSION_SCHEMA,
+    Inputs,
     catalog_version,
     manifest_version,
     version_of_whole,
@@ -85,8 +85,7 @@ def _record(workspace: Workspace) -> None:
     workspace.ledger.record((date.min, date.max), ledger, ())
     recorded = {table: pl.DataFrame(schema=VERSION_SCHEMA) for table in WAREHOUSE_TABLES}
     for table in CODE_VERSIONS:
-        upstream = {name: recorded[name] for name in UPSTREAM[table]}
-        recorded[table] = wanted_versions(table, catalog, ledger, upstream)
+        recorded[table] = wanted_versions(table, Inputs(catalog, ledger, recorded), recorded[table])
     recorded["exposure_waterfall"] = staged_versions(ledger)
     recorded["experiments"] = recorded["variations"] = version_of_whole(catalog_version(catalog))
     recorded["landing_files"] = version_of_whole(manifest_version(manifest.frame))

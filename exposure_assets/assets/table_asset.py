@@ -15,7 +15,7 @@ from exposure_assets.assets.catalog_tables import CATALOG_ENTRIES
 from exposure_assets.assets.progress import report_progress
 from exposure_assets.assets.table_metadata import table_metadata, table_tags
 from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog, Experiment, TableContract, table_name
-from exposure_assets.transforms.partition_versions import CODE_VERSIONS, UPSTREAM, wanted_versions
+from exposure_assets.transforms.partition_versions import CODE_VERSIONS, UPSTREAM, Inputs, wanted_versions
 from partitions import mappings
 from partitions.calendar import Calendar, split_key
 from resources.dagster_home import WAREHOUSE_POOL
@@ -137,7 +137,7 @@ class TableAsset:
             deps=[
                 dg.AssetDep(name, partition_mapping=mapping(horizon_days))
                 for name, mapping in {
-                    CATALOG_ENTRIES.path[-1]: mappings.its_experiment,
+                    **self._catalog_entry(),
                     **self.reads_staged,
                     **self._whole_tables(),
                 }.items()
@@ -171,6 +171,14 @@ class TableAsset:
         columns = [f"- {name}: {column.dtype}" for name, column in schema.columns.items()]
         return dg.MetadataValue.md("\n".join([*rules, *columns]))
 
+    def _catalog_entry(self) -> dict[str, mappings.Mapping]:
+        """The rules of an experiment decide about its cohorts; about staged rows they have decided before."""
+        return (
+            {}
+            if self.reads_staged and not self.reads
+            else {CATALOG_ENTRIES.path[-1]: mappings.its_experiment}
+        )
+
     def _whole_tables(self) -> dict[str, mappings.Mapping]:
         return {table_name(contract): mappings.assigned_days for contract in self.reads_whole}
 
@@ -179,13 +187,13 @@ class TableAsset:
         workspace: Workspace = context.resources.workspace
         table = table_name(self.contract)
         upstream = workspace.warehouse.versions(WAREHOUSE_TABLES[name] for name in UPSTREAM[table])
-        wanted = wanted_versions(table, workspace.catalog(), workspace.ledger.read(), upstream)
+        inputs = Inputs(workspace.catalog(), workspace.ledger.read(), upstream)
         mine = pl.DataFrame(
             [split_key(key) for key in context.partition_keys],
             schema={"day": pl.Date, "experiment_id": pl.String},
             orient="row",
         )
-        return wanted.join(mine, on=["day", "experiment_id"], how="semi")
+        return wanted_versions(table, inputs, mine).join(mine, on=["day", "experiment_id"], how="semi")
 
     def _frames(
         self, context: dg.AssetExecutionContext, windows: Mapping[str, WarehouseWindow]

@@ -10,7 +10,7 @@ import dagster as dg
 
 from exposure_assets.assets.catalog_tables import CATALOG_ENTRIES
 from exposure_assets.contracts import Catalog
-from exposure_assets.transforms.acceptance import entry_versions
+from exposure_assets.transforms.catalog_entries import entry_versions
 from resources.atomic import replacing
 
 _DATA_VERSION = "dagster/data_version"
@@ -30,7 +30,7 @@ def announce_entries(instance: dg.DagsterInstance, staging: Path, catalog: Catal
     """
     path = staging / "catalog_entries.json"
     reported: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    wanted = entry_versions(catalog)
+    wanted = {entry: f"{version:016x}" for entry, version in entry_versions(catalog).items()}
     changed = [entry for entry, version in wanted.items() if reported.get(entry) != version][:_MOST_AT_ONCE]
     for entry in changed:
         instance.report_runless_asset_event(

@@ -16,8 +16,8 @@ from exposure_assets.transforms.digests import mixed
 from exposure_assets.transforms.partition_versions import (
     CODE_VERSIONS,
     PARTITION,
-    UPSTREAM,
     VERSION_SCHEMA,
+    Inputs,
     Recorded,
     catalog_version,
     manifest_version,
@@ -89,13 +89,9 @@ class GraphState:
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:
         """Per table the partitions to compute anew, with their wanted versions (0: nothing will be left)."""
+        inputs = Inputs(self.catalog, self.ledger, self.recorded)
         return {
-            table: outdated(
-                wanted_versions(
-                    table, self.catalog, self.ledger, {name: self.recorded[name] for name in UPSTREAM[table]}
-                ),
-                self.recorded[table],
-            )
+            table: outdated(wanted_versions(table, inputs, self.recorded[table]), self.recorded[table])
             for table in CODE_VERSIONS
         }
 

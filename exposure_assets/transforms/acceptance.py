@@ -8,9 +8,10 @@ from datetime import date
 
 import polars as pl
 
-from exposure_assets.contracts import Catalog, Experiment
+from exposure_assets.contracts import Catalog
+from exposure_assets.transforms.catalog_entries import acceptance_rules
 from exposure_assets.transforms.digests import DIGEST, digest_of, mixed
-from exposure_assets.transforms.partition_versions import outdated, rules_of_entry
+from exposure_assets.transforms.partition_versions import outdated
 
 # Kinds of rows in the ledger of staging beside the staged tables. `inputs`: the landing zone's share in a day and the
 # catalog's in every row; `acceptance`: the catalog's share in the rows that name an experiment, by that name.
@@ -36,14 +37,6 @@ def acceptance(catalog: Catalog, names: Iterable[str]) -> pl.DataFrame:
     named = sorted(set(names))
     digests = [digest_of("\n".join(_rules(catalog, part) for part in name.split("+"))) for name in named]
     return pl.DataFrame({"key": named, "digest": digests}, schema={"key": pl.String(), "digest": DIGEST})
-
-
-def entry_versions(catalog: Catalog) -> dict[str, str]:
-    """Per experiment a digest of all that the catalog says about how its rows come out; not of its name or owner."""
-    return {
-        e.id: f"{digest_of(_rules_of(e) + rules_of_entry(catalog, e)):016x}"
-        for e in catalog.experiments.values()
-    }
 
 
 def staged_versions(ledger: pl.DataFrame) -> pl.DataFrame:
@@ -88,17 +81,4 @@ def outdated_days(
 
 def _rules(catalog: Catalog, name: str) -> str:
     experiment = catalog.experiments.get(name)
-    return _UNKNOWN if experiment is None else _rules_of(experiment)
-
-
-def _rules_of(experiment: Experiment) -> str:
-    parts = (
-        experiment.id,
-        experiment.exposure.source,
-        experiment.start,
-        experiment.enrollment_end,
-        experiment.first_exposure_date,
-        experiment.last_exposure_date,
-        *sorted(variation.id for variation in experiment.variations),
-    )
-    return "\x00".join(map(str, parts))
+    return _UNKNOWN if experiment is None else acceptance_rules(experiment)

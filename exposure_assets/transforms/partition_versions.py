@@ -5,12 +5,15 @@ the resources' business; when something is computed anew, the automation's.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 import polars as pl
 
-from exposure_assets.contracts import Catalog, Experiment
+from exposure_assets.contracts import Catalog
+from exposure_assets.transforms.catalog_entries import entry_versions
 from exposure_assets.transforms.daily_quality import DAYS_TO_ASSIGN_AFTER_EXPOSURE
 from exposure_assets.transforms.digests import DIGEST, digest_of, digests_of_windows, mixed
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
@@ -45,40 +48,63 @@ UPSTREAM = {
     "deduped_exposures": (),
     "assignments": (),
     "exposure_validation": ("assignments", "deduped_exposures"),
-    "unit_outcomes": ("exposure_validation",),
+    "unit_outcomes": ("exposure_validation", "assignments"),
     "daily_quality": ("exposure_validation", "deduped_exposures", "assignments"),
 }
 
-Recorded = dict[str, pl.DataFrame]
+Recorded = Mapping[str, pl.DataFrame]
 
 
-def wanted_versions(table: str, catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Inputs:
+    """All that the versions of partitions are made of.
+
+    `ledger` has the columns of `LEDGER_SCHEMA`; `recorded` the versions that partitions were computed as, per table.
+    """
+
+    catalog: Catalog
+    ledger: pl.DataFrame
+    recorded: Recorded
+
+    @cached_property
+    def rules(self) -> pl.DataFrame:
+        """Per experiment a digest of its definition, and how far a cohort looks back and ahead for outcomes."""
+        versions = entry_versions(self.catalog)
+        rows = [
+            (
+                e.id,
+                versions[e.id],
+                e.exposure.observe_days,
+                math.ceil(e.exposure.grace_minutes / (24 * 60)),
+                e.exposure.observe_days + e.outcomes.window_days,
+            )
+            for e in self.catalog.experiments.values()
+        ]
+        schema = {"experiment_id": pl.String(), "rules": DIGEST, "observed": pl.Int64(), "before": pl.Int64()}
+        return pl.DataFrame(rows, schema={**schema, "after": pl.Int64()}, orient="row")
+
+
+def wanted_versions(table: str, inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
     """The version that every partition of a table would have if it were computed now.
 
-    Grain out: one row (`day`, `experiment_id`, `version`) per partition that has anything to be computed from.
+    Grain out: one row (`day`, `experiment_id`, `version`) per partition that has anything to be computed from, and per
+    partition of `computed` whose experiment is in the catalog: that there are no rows is a result too.
 
     Args:
         table: Name of a table that is partitioned by day and experiment.
-        catalog: Experiments and metrics.
-        ledger: Digests of the staged rows, with the columns of `LEDGER_SCHEMA`.
-        recorded: Per upstream table the versions that its partitions were computed as.
+        inputs: What it is computed from.
+        computed: Partitions that were computed, or are about to be: (`day`, `experiment_id`).
     """
-    wanted = _WANTED[table](catalog, ledger, recorded)
-    return wanted.select(
-        *PARTITION, mixed(CODE_VERSIONS[table], digest_of(pl.__version__), pl.col("version")).alias("version")
+    mine = computed.select(PARTITION).join(
+        inputs.rules.select("experiment_id"), on="experiment_id", how="semi"
     )
+    wanted = _WANTED[table](inputs, mine)
+    return wanted.select(*PARTITION, mixed(_code(table), pl.col("version")).alias("version"))
 
 
 def catalog_version(catalog: Catalog) -> int:
     """The version of the tables that list the catalog."""
     return digest_of("\n".join(e.model_dump_json() for e in catalog.experiments.values()))
-
-
-def rules_of_entry(catalog: Catalog, experiment: Experiment) -> str:
-    """All that an experiment's entry, and the metrics that it lists, say about how accepted rows are judged."""
-    return "\n".join(
-        rules(catalog, experiment)[0] for rules in (_validation_rules, _outcome_rules, _quality_rules)
-    )
 
 
 def manifest_version(manifest: pl.DataFrame) -> int:
@@ -102,26 +128,27 @@ def outdated(wanted: pl.DataFrame, recorded: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _deduped_exposures(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    return _of_kind(ledger, "exposure_events", catalog)
+def _deduped_exposures(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    return _of_kind(inputs, "exposure_events", computed)
 
 
-def _assignments(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    return _of_kind(ledger, COHORT, catalog)
+def _assignments(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    return _of_kind(inputs, COHORT, computed)
 
 
-def _exposure_validation(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    cohorts = recorded["assignments"].join(_rules(catalog, _validation_rules), on="experiment_id")
+def _exposure_validation(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    cohorts = _with_rules(inputs, _holding(inputs, "assignments"), computed)
     windows = cohorts.select(
         "experiment_id",
         first_day=pl.col("day") - pl.duration(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT),
-        last_day=pl.col("day") + pl.duration(days=pl.col("after")),
+        last_day=pl.col("day") + pl.duration(days=pl.col("observed")),
     )
-    exposures = digests_of_windows(windows, recorded["deduped_exposures"].rename({"version": "digest"}))
-    return _versions(cohorts.with_columns(exposures), "rules", "version", "digest")
+    exposures = digests_of_windows(windows, _as_digests(_holding(inputs, "deduped_exposures")))
+    return _versions(_where(cohorts, "version", exposures), "rules", "version", "digest")
 
 
-def _unit_outcomes(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
+def _unit_outcomes(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    catalog = inputs.catalog
     events_of = {
         e.id: tuple(sorted({catalog.metrics[metric].event for metric in e.outcomes.metrics}))
         for e in catalog.experiments.values()
@@ -134,40 +161,39 @@ def _unit_outcomes(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -
         orient="row",
     )
     daily = (
-        ledger.filter(kind="metric_events")
+        inputs.ledger.filter(kind="metric_events")
         .join(events, on="key")
         .group_by("experiment_id", "day")
         .agg(mixed(pl.col("key"), pl.col("digest")).sum().alias("digest"))
     )
-    cohorts = recorded["exposure_validation"].join(_rules(catalog, _outcome_rules), on="experiment_id")
+    judged = inputs.recorded["exposure_validation"].rename({"version": "verdicts"})
+    assigned = _holding(inputs, "assignments").join(judged, on=PARTITION)
+    cohorts = _with_rules(inputs, assigned, computed)
     windows = cohorts.select(
         pl.col("experiment_id").replace_strict({e: sets[events] for e, events in events_of.items()}),
         first_day=pl.col("day") - pl.duration(days=pl.col("before")),
         last_day=pl.col("day") + pl.duration(days=pl.col("after")),
     )
-    digests = digests_of_windows(windows, daily)
-    return _versions(cohorts.with_columns(digests), "rules", "version", "digest")
+    outcomes = digests_of_windows(windows, daily)
+    return _versions(_where(cohorts, "version", outcomes), "rules", "verdicts", "digest")
 
 
-def _daily_quality(catalog: Catalog, ledger: pl.DataFrame, recorded: Recorded) -> pl.DataFrame:
-    days = recorded["exposure_validation"].join(
-        recorded["deduped_exposures"], on=PARTITION, how="full", coalesce=True, suffix="_deduped"
-    )
-    days = days.join(_rules(catalog, _quality_rules), on="experiment_id")
+def _daily_quality(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    judged = inputs.recorded["exposure_validation"].rename({"version": "verdicts"})
+    assigned = _holding(inputs, "assignments").select(PARTITION).join(judged, on=PARTITION)
+    exposed = _holding(inputs, "deduped_exposures")
+    days = _with_rules(inputs, assigned.join(exposed, on=PARTITION, how="full", coalesce=True), computed)
     # Whether an exposed unit is unassigned is a question to every cohort until a week later.
     windows = days.select(
         "experiment_id",
         first_day=pl.lit(_BEFORE_EVERY_DAY, pl.Date),
         last_day=pl.col("day") + pl.duration(days=DAYS_TO_ASSIGN_AFTER_EXPOSURE),
     )
-    assigned = digests_of_windows(windows, recorded["assignments"].rename({"version": "digest"}))
-    days = days.with_columns(assigned).with_columns(
-        digest=pl.when(pl.col("version_deduped").is_not_null()).then("digest").otherwise(0)
-    )
-    return _versions(days, "rules", "version", "version_deduped", "digest")
+    cohorts = digests_of_windows(windows, _as_digests(_holding(inputs, "assignments")))
+    return _versions(_where(days, "version", cohorts), "rules", "verdicts", "version", "digest")
 
 
-_WANTED: dict[str, Callable[[Catalog, pl.DataFrame, Recorded], pl.DataFrame]] = {
+_WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "deduped_exposures": _deduped_exposures,
     "assignments": _assignments,
     "exposure_validation": _exposure_validation,
@@ -176,43 +202,38 @@ _WANTED: dict[str, Callable[[Catalog, pl.DataFrame, Recorded], pl.DataFrame]] = 
 }
 
 
-def _of_kind(ledger: pl.DataFrame, kind: str, catalog: Catalog) -> pl.DataFrame:
-    rows = ledger.filter(pl.col("kind") == kind, pl.col("key").is_in(list(catalog.experiments)))
-    return rows.select("day", experiment_id="key", version="digest")
+def _of_kind(inputs: Inputs, kind: str, computed: pl.DataFrame) -> pl.DataFrame:
+    held = inputs.ledger.filter(pl.col("kind") == kind).select("day", experiment_id="key", version="digest")
+    return _versions(_with_rules(inputs, held, computed), "version")
+
+
+def _with_rules(inputs: Inputs, held: pl.DataFrame, computed: pl.DataFrame) -> pl.DataFrame:
+    """The partitions that hold something and those computed, of experiments of the catalog, with their rules."""
+    every = held.join(computed, on=PARTITION, how="full", coalesce=True)
+    return every.join(inputs.rules, on="experiment_id")
+
+
+def _holding(inputs: Inputs, table: str) -> pl.DataFrame:
+    """The partitions of a table that hold rows: one that was computed and is empty has the version of nothing."""
+    nothing = pl.DataFrame({"version": [None]}, schema={"version": DIGEST}).select(
+        mixed(_code(table), mixed(pl.col("version").fill_null(0)))
+    )
+    return inputs.recorded[table].filter(pl.col("version") != nothing.item())
+
+
+def _where(partitions: pl.DataFrame, column: str, digest: pl.Series) -> pl.DataFrame:
+    """The digest where `column` has a value: what happens around a day without a cohort is nobody's."""
+    has_value = pl.col(column).is_not_null()
+    return partitions.with_columns(digest).with_columns(digest=pl.when(has_value).then("digest").otherwise(0))
+
+
+def _code(table: str) -> int:
+    return digest_of(f"{table} {CODE_VERSIONS[table]} {pl.__version__}")
+
+
+def _as_digests(versions: pl.DataFrame) -> pl.DataFrame:
+    return versions.rename({"version": "digest"})
 
 
 def _versions(partitions: pl.DataFrame, *parts: str) -> pl.DataFrame:
     return partitions.select(*PARTITION, version=mixed(*(pl.col(part).fill_null(0) for part in parts)))
-
-
-Rules = tuple[str, int, int]
-
-
-def _rules(catalog: Catalog, rules_of: Callable[[Catalog, Experiment], Rules]) -> pl.DataFrame:
-    """Per experiment a digest of the rules that decide a table's rows, and how far a cohort looks back and ahead."""
-    rows = []
-    for experiment in catalog.experiments.values():
-        text, before, after = rules_of(catalog, experiment)
-        rows.append((experiment.id, digest_of(text), before, after))
-    schema = {"experiment_id": pl.String(), "rules": DIGEST, "before": pl.Int64(), "after": pl.Int64()}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _validation_rules(catalog: Catalog, experiment: Experiment) -> Rules:
-    exposure = experiment.exposure
-    return (
-        exposure.model_dump_json(exclude={"source"}),
-        DAYS_OBSERVED_BEFORE_ASSIGNMENT,
-        exposure.observe_days,
-    )
-
-
-def _outcome_rules(catalog: Catalog, experiment: Experiment) -> Rules:
-    metrics = [catalog.metrics[metric].model_dump_json() for metric in experiment.outcomes.metrics]
-    before = math.ceil(experiment.exposure.grace_minutes / (24 * 60))
-    after = experiment.exposure.observe_days + experiment.outcomes.window_days
-    return "\n".join([experiment.outcomes.model_dump_json(), *metrics]), before, after
-
-
-def _quality_rules(catalog: Catalog, experiment: Experiment) -> Rules:
-    return "\n".join(sorted(variation.id for variation in experiment.variations)), 0, 0
