@@ -1,42 +1,32 @@
-"""Which upstream partitions a partition is computed from.
+"""Which upstream partitions a partition is computed from: what Dagster is told, and what is read.
 
-The windows themselves are the contract's; here they become offsets in days.
+The windows themselves are the contract's; here they become edges and days.
 """
 
 from collections.abc import Callable
 
 import dagster as dg
 
-from exposure_assets.transforms.daily_quality import DAYS_TO_ASSIGN_AFTER_EXPOSURE
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from partitions.calendar import DATE, EXPERIMENT
 
-# Every mapping gets the graph's horizon in days, whether it needs it or not.
+# A mapping or a reach gets the graph's horizon in days, whether it needs it or not.
 Mapping = Callable[[int], dg.PartitionMapping]
+# How many days before and after a partition's own are read of a table.
+Reach = Callable[[int], tuple[int, int]]
 
 
 def same_partition(horizon_days: int) -> dg.PartitionMapping:
-    """The same day of the same experiment."""
-    return _by_experiment(dg.TimeWindowPartitionMapping())
+    """The same day of the same experiment: the edge between all tables by day and experiment.
 
-
-def observed_days(horizon_days: int) -> dg.PartitionMapping:
-    """Of the same experiment the days on which a cohort's exposures can lie: a day changes no cohort beyond them."""
-    return _by_experiment(
-        dg.TimeWindowPartitionMapping(
-            start_offset=-DAYS_OBSERVED_BEFORE_ASSIGNMENT,
-            end_offset=horizon_days,
-            allow_nonexistent_upstream_partitions=True,
-        )
-    )
+    Where a table reads a window of days the edge says less than is read, on purpose: Dagster would compute everything
+    that a window touches, so that a backfill of eight days became three runs over six weeks.
+    """
+    return dg.IdentityPartitionMapping()
 
 
 def shared_day(horizon_days: int) -> dg.PartitionMapping:
-    """The same day, which all experiments share.
-
-    Where a table reads a window of such days the edge says less than is read: Dagster has no window from days to
-    days by experiment, and every day as the edge would drag every day along.
-    """
+    """The same day, which all experiments share."""
     return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name=DATE)
 
 
@@ -45,25 +35,11 @@ def its_experiment(horizon_days: int) -> dg.PartitionMapping:
     return dg.MultiToSingleDimensionPartitionMapping(partition_dimension_name=EXPERIMENT)
 
 
-def assigned_days(horizon_days: int) -> dg.PartitionMapping:
-    """Of the same experiment the days on which a unit exposed on a day is likely to have been assigned.
-
-    The table behind it is read as a whole. The edge says less, so that a backfill of ten days in the UI does not
-    drag every other day along.
-    """
-    return _by_experiment(
-        dg.TimeWindowPartitionMapping(
-            start_offset=-horizon_days,
-            end_offset=DAYS_TO_ASSIGN_AFTER_EXPOSURE,
-            allow_nonexistent_upstream_partitions=True,
-        )
-    )
+def same_day(horizon_days: int) -> tuple[int, int]:
+    """The partition's own day."""
+    return 0, 0
 
 
-def _by_experiment(days: dg.PartitionMapping) -> dg.MultiPartitionMapping:
-    return dg.MultiPartitionMapping(
-        {
-            DATE: dg.DimensionPartitionMapping(DATE, days),
-            EXPERIMENT: dg.DimensionPartitionMapping(EXPERIMENT, dg.IdentityPartitionMapping()),
-        }
-    )
+def observed_days(horizon_days: int) -> tuple[int, int]:
+    """The days on which a cohort's exposures can lie: a day changes no cohort beyond them."""
+    return DAYS_OBSERVED_BEFORE_ASSIGNMENT, horizon_days

@@ -15,7 +15,7 @@ from exposure_assets.reports.rates import quality_metadata
 from exposure_assets.transforms.daily_quality import daily_quality as count_daily_quality
 from exposure_assets.transforms.daily_quality import last_assignment_day_that_counts
 from partitions.calendar import split_key
-from partitions.mappings import same_partition
+from partitions.mappings import same_day
 from resources.data_reach import data_until
 from resources.workspace import Workspace
 
@@ -36,7 +36,7 @@ def _numbers_and_plots(workspace: Workspace, keys: Sequence[str]) -> Mapping[str
     DailyQuality,
     group="quality",
     batches=by_rows_of("exposure_validation"),
-    reads={"exposure_validation": same_partition, "deduped_exposures": same_partition},
+    reads={"exposure_validation": same_day, "deduped_exposures": same_day},
     reads_whole=[Assignments],
     describe=_numbers_and_plots,
 )

@@ -5,7 +5,7 @@ How a table is computed stands in the asset of its stem; how it is stored, in th
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -89,14 +89,14 @@ class TableAsset:
     """A partitioned table as an asset, still without a calendar.
 
     `compute` gets a batch and one LazyFrame per table it reads, limited to the batch's experiments and, by the
-    table's mapping, to the days that can matter.
+    table's reach, to the days that can matter.
     """
 
     contract: type[TableContract]
     compute: Callable[..., pl.LazyFrame]
     batches: Batches
     group: str
-    reads: Mapping[str, mappings.Mapping] = field(default_factory=dict)
+    reads: Mapping[str, mappings.Reach] = field(default_factory=dict)
     reads_staged: Mapping[str, mappings.Mapping] = field(default_factory=dict)
     reads_whole: Sequence[type[TableContract]] = ()
     describe: Description = lambda workspace, keys: {}
@@ -111,10 +111,10 @@ class TableAsset:
         """
         name = table_name(self.contract)
 
-        def compute(context: dg.AssetExecutionContext, **windows: WarehouseWindow) -> Iterator[Any]:
+        def compute(context: dg.AssetExecutionContext) -> Iterator[Any]:
             yield dg.Output(
                 Publication(
-                    frames=lambda: self._frames(context, windows),
+                    frames=lambda: self._frames(context, horizon_days),
                     versions=lambda: self._versions(context),
                     described=lambda: self.describe(context.resources.workspace, context.partition_keys),
                 ),
@@ -130,17 +130,9 @@ class TableAsset:
         return dg.asset(
             name=name,
             description=self.compute.__doc__,
-            ins={
-                name: dg.AssetIn(partition_mapping=mapping(horizon_days))
-                for name, mapping in self.reads.items()
-            },
             deps=[
                 dg.AssetDep(name, partition_mapping=mapping(horizon_days))
-                for name, mapping in {
-                    **self._catalog_entry(),
-                    **self.reads_staged,
-                    **self._whole_tables(),
-                }.items()
+                for name, mapping in self._edges().items()
             ],
             check_specs=[
                 dg.AssetCheckSpec(
@@ -171,16 +163,29 @@ class TableAsset:
         columns = [f"- {name}: {column.dtype}" for name, column in schema.columns.items()]
         return dg.MetadataValue.md("\n".join([*rules, *columns]))
 
-    def _catalog_entry(self) -> dict[str, mappings.Mapping]:
-        """The rules of an experiment decide about its cohorts; about staged rows they have decided before."""
-        return (
-            {}
-            if self.reads_staged and not self.reads
-            else {CATALOG_ENTRIES.path[-1]: mappings.its_experiment}
-        )
+    def _edges(self) -> dict[str, mappings.Mapping]:
+        """What a partition rests on, as Dagster is told."""
+        read = [*self.reads, *(table_name(contract) for contract in self.reads_whole)]
+        # The rules of an experiment decide about its cohorts; about staged rows they have decided before.
+        entry = {CATALOG_ENTRIES.path[-1]: mappings.its_experiment} if self.reads else {}
+        return {**entry, **self.reads_staged, **dict.fromkeys(read, mappings.same_partition)}
 
-    def _whole_tables(self) -> dict[str, mappings.Mapping]:
-        return {table_name(contract): mappings.assigned_days for contract in self.reads_whole}
+    def _windows(
+        self, workspace: Workspace, part: PartitionSlice, horizon_days: int
+    ) -> dict[str, WarehouseWindow]:
+        """The rows of every table that is read for some days and experiments."""
+        first, last = _days(part)
+        tables = {
+            name: PartitionSlice(
+                first - timedelta(days=before), last + timedelta(days=after), part.experiments
+            )
+            for name, (before, after) in ((name, reach(horizon_days)) for name, reach in self.reads.items())
+        }
+        tables |= {table_name(contract): PartitionSlice() for contract in self.reads_whole}
+        return {
+            name: WarehouseWindow(workspace.warehouse, WAREHOUSE_TABLES[name], (rows,))
+            for name, rows in tables.items()
+        }
 
     def _versions(self, context: dg.AssetExecutionContext) -> pl.DataFrame:
         """What the run's partitions are computed from, as it is now."""
@@ -195,15 +200,11 @@ class TableAsset:
         )
         return wanted_versions(table, inputs, mine).join(mine, on=["day", "experiment_id"], how="semi")
 
-    def _frames(
-        self, context: dg.AssetExecutionContext, windows: Mapping[str, WarehouseWindow]
-    ) -> Iterator[pl.DataFrame]:
+    def _frames(self, context: dg.AssetExecutionContext, horizon_days: int) -> Iterator[pl.DataFrame]:
         workspace: Workspace = context.resources.workspace
         catalog = workspace.catalog()
-        all_rows = (PartitionSlice(),)
-        whole = {table_name(c): WarehouseWindow(workspace.warehouse, c, all_rows) for c in self.reads_whole}
-        windows = {**windows, **whole}
         for part in slices_of(context.partition_keys):
+            windows = self._windows(workspace, part, horizon_days)
             run = Run(_days(part), part.experiments or (), catalog, workspace.staging, windows)
             for batch in self.batches(run):
                 report_progress(context, table_name(self.contract), batch.days, sorted(batch.experiments))
@@ -222,7 +223,7 @@ def table_asset(
     *,
     group: str,
     batches: Batches,
-    reads: Mapping[str, mappings.Mapping] | None = None,
+    reads: Mapping[str, mappings.Reach] | None = None,
     reads_staged: Mapping[str, mappings.Mapping] | None = None,
     reads_whole: Sequence[type[TableContract]] = (),
     describe: Description = lambda workspace, keys: {},
@@ -233,8 +234,8 @@ def table_asset(
         contract: The table.
         group: Asset group in the UI.
         batches: How a run is cut into batches.
-        reads: Warehouse tables it reads, each with the upstream partitions that a partition needs.
-        reads_staged: Staged tables it depends on, likewise; it scans them through `Batch.staging`.
+        reads: Warehouse tables it reads, each with the days around its own that a partition needs.
+        reads_staged: Staged tables it depends on, each with its edge; it scans them through `Batch.staging`.
         reads_whole: Warehouse tables of which it needs every day of the batch's experiments.
         describe: What Dagster should show of the partitions of a run, by their keys, once they are published.
     """

@@ -12,14 +12,14 @@ from exposure_assets.contracts import MetricEvents, UnitOutcomes
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from exposure_assets.transforms.metric_events import metric_fields
 from exposure_assets.transforms.unit_outcomes import unit_outcomes as aggregate_outcomes
-from partitions.mappings import same_partition, shared_day
+from partitions.mappings import same_day, shared_day
 
 
 @table_asset(
     UnitOutcomes,
     group="outcomes",
     batches=by_rows_of("exposure_validation"),
-    reads={"exposure_validation": same_partition},
+    reads={"exposure_validation": same_day},
     reads_staged={"metric_events": shared_day},
 )
 def unit_outcomes(batch: Batch, exposure_validation: pl.LazyFrame) -> pl.LazyFrame:

@@ -1,13 +1,11 @@
 """Which upstream partitions a partition is computed from, and which downstream ones a day can change."""
 
-from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 import pytest
 from dagster import DagsterInstance
 
-from exposure_assets.transforms.daily_quality import last_assignment_day_that_counts
 from exposure_assets_tests.transforms.rows import experiment
 from partitions import mappings
 from partitions.calendar import EXPERIMENTS, Calendar, partition_key
@@ -50,33 +48,21 @@ def cell(month: int, day: int, name: str = "exp") -> str:
     return str(partition_key(date(2026, month, day), name))
 
 
-def cells(first: date, last: date, name: str = "exp") -> set[str]:
-    days = [date.fromordinal(n) for n in range(first.toordinal(), last.toordinal() + 1)]
-    return {str(partition_key(day, name)) for day in days}
-
-
 def test_the_same_partition_is_one_day_of_one_experiment_both_ways(instance: DagsterInstance):
     assert upstream(instance, mappings.same_partition, BOTH, cell(2, 1)) == {cell(2, 1)}
     assert downstream(instance, mappings.same_partition, BOTH, cell(2, 1)) == {cell(2, 1)}
 
 
-def test_a_cohort_reads_from_a_week_before_to_the_horizon_of_its_own_experiment(instance: DagsterInstance):
-    found = upstream(instance, mappings.observed_days, BOTH, cell(2, 1))
-    assert found == cells(date(2026, 1, 25), date(2026, 3, 1))
+def test_a_cohort_reads_from_a_week_before_to_the_horizon():
+    assert mappings.observed_days(HORIZON) == (7, 28)
+    assert mappings.same_day(HORIZON) == (0, 0)
 
 
-def test_a_day_of_exposures_changes_only_cohorts_inside_the_horizon(instance: DagsterInstance):
-    found = downstream(instance, mappings.observed_days, BOTH, cell(2, 20, "other"))
-    assert found == cells(date(2026, 1, 23), date(2026, 2, 27), "other")
-
-
-def test_at_the_edges_of_the_calendar_there_is_less_to_read(instance: DagsterInstance):
-    assert upstream(instance, mappings.observed_days, BOTH, cell(1, 2)) == cells(
-        date(2026, 1, 1), date(2026, 1, 30)
-    )
-    assert upstream(instance, mappings.observed_days, BOTH, cell(3, 30)) == cells(
-        date(2026, 3, 23), date(2026, 3, 31)
-    )
+def test_a_definition_concerns_every_day_of_its_experiment_and_no_other(instance: DagsterInstance):
+    assert upstream(instance, mappings.its_experiment, EXPERIMENTS, cell(2, 1)) == {"exp"}
+    changed = downstream(instance, mappings.its_experiment, EXPERIMENTS, "other")
+    assert len(changed) == 90
+    assert all(key.endswith("|other") for key in changed)
 
 
 def test_all_experiments_share_a_day(instance: DagsterInstance):
@@ -85,28 +71,6 @@ def test_all_experiments_share_a_day(instance: DagsterInstance):
     assert downstream(instance, mappings.shared_day, CALENDAR.days, "2026-02-01") == both
 
 
-def test_a_day_of_quality_reads_the_assignments_from_the_horizon_before_it_to_a_week_after(
-    instance: DagsterInstance,
-):
-    found = upstream(instance, mappings.assigned_days, BOTH, cell(2, 1))
-    assert found == cells(date(2026, 1, 4), date(2026, 2, 8))
-
-
-@pytest.mark.parametrize("mapping", [mappings.same_partition, mappings.observed_days, mappings.shared_day])
-def test_no_mapping_reads_the_future_beyond_the_horizon(
-    instance: DagsterInstance, mapping: Callable[[int], dg.PartitionMapping]
-):
-    of = CALENDAR.days if mapping is mappings.shared_day else BOTH
-    days = {key.split("|")[0] for key in upstream(instance, mapping, of, cell(2, 1))}
-    assert max(days) <= "2026-03-01"
-    assert min(days) >= "2026-01-25"
-
-
-def test_a_unit_counts_as_assigned_as_long_after_its_exposure_as_the_edge_reaches():
-    last = last_assignment_day_that_counts(date(2026, 2, 1))
-    assert last - date(2026, 2, 1) == timedelta(days=mappings.DAYS_TO_ASSIGN_AFTER_EXPOSURE)
-
-
 def test_the_days_read_before_an_assignment_are_those_the_calendar_reaches_back():
     first = experiment().start.date() - experiment().first_exposure_date
-    assert first.days == mappings.DAYS_OBSERVED_BEFORE_ASSIGNMENT
+    assert first.days == mappings.observed_days(HORIZON)[0]
