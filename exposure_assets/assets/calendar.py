@@ -3,29 +3,43 @@
 What a calendar is stands in the partitions.
 """
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from exposure_assets.contracts import Catalog
 from partitions.calendar import Calendar, calendar_of
+from resources.atomic import replacing
 from resources.catalog import CatalogError
 from resources.landing import LandingError
 from resources.workspace import Workspace
 
 _MARGIN = timedelta(days=366)
+_FIRST_DAY = "calendar_first_day.txt"
 
 
 def calendar_for(workspace: Workspace) -> Calendar:
     """The calendar of the catalog, and of the landing zone where that runs ahead of the clock.
 
+    It never begins later than it once did: when the earliest experiment leaves the catalog its days still have to be
+    emptied.
+
     Raises:
         CatalogError, LandingError: a place cannot be read.
     """
     catalog = workspace.catalog()
-    return calendar_of(catalog, workspace.landing(catalog).arrival_days())
+    calendar = calendar_of(catalog, workspace.landing(catalog).arrival_days())
+    path = workspace.settings.staging / _FIRST_DAY
+    before = _remembered(path)
+    if before is not None and before <= calendar.first_day:
+        return replace(calendar, first_day=before)
+    with replacing(path) as partial:
+        partial.write_text(calendar.first_day.isoformat())
+    return calendar
 
 
 def calendar_to_load(workspace: Workspace) -> Calendar:
-    """The calendar, or, while it cannot be known, one that is certainly long enough.
+    """The calendar, or, while it cannot be known, the one that there was, or one that is certainly long enough.
 
     A code location that is loaded while the catalog is broken then still shows its tables, says what is wrong and
     alerts; nothing runs on it, and nothing has to be loaded again once the catalog is mended.
@@ -33,8 +47,12 @@ def calendar_to_load(workspace: Workspace) -> Calendar:
     try:
         return calendar_for(workspace)
     except (CatalogError, LandingError):
-        today = datetime.now(UTC).date()
-        return Calendar(min([today, *workspace.ledger.read()["day"]]) - _MARGIN)
+        before = _remembered(workspace.settings.staging / _FIRST_DAY)
+        return Calendar(before or datetime.now(UTC).date() - _MARGIN)
+
+
+def _remembered(path: Path) -> date | None:
+    return date.fromisoformat(path.read_text()) if path.exists() else None
 
 
 def catalog_to_load(workspace: Workspace) -> Catalog | None:

@@ -201,6 +201,16 @@ def test_an_experiment_that_left_the_catalog_takes_its_rows_with_it(ticking: Tic
     assert ticking.installation.differences() == {}
 
 
+def test_days_before_all_other_experiments_are_emptied_when_the_earliest_leaves(ticking: Ticking):
+    edit(ticking, FIRST, "start = 2026-01-01T", "start = 2026-01-04T")
+    ticking.settle()
+    (ticking.installation.zone / "catalog" / "experiments" / f"{SECOND}.toml").unlink()
+    ticking.settle()
+    exposed = ticking.installation.table("deduped_exposures")
+    assert exposed.filter(experiment_id=SECOND).is_empty()
+    assert ticking.installation.differences() == {}
+
+
 def test_rows_of_days_to_come_wait_for_their_day(ticking: Ticking):
     _, rows = events_of(ticking, "2026-01-06")
     tomorrow = datetime.now(UTC) + timedelta(days=2)
