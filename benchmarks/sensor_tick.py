@@ -16,6 +16,7 @@ import polars as pl
 
 from benchmarks.many_files import deliver_many_files
 from exposure_assets.assets.calendar import calendar_for
+from exposure_assets.automation.catalog_entries import announce_entries
 from exposure_assets.automation.landing_sensor import evaluate
 from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog
 from exposure_assets.transforms.acceptance import ACCEPTANCE, acceptance, recorded_inputs, staged_versions
@@ -126,6 +127,8 @@ def time_ticks(settings: Settings, home: Path) -> None:
     workspace = Workspace(settings)
     with dg.DagsterInstance.get() as instance:
         instance.add_dynamic_partitions(EXPERIMENTS.name or "", list(workspace.catalog().experiments))
+        while announce_entries(instance, settings.staging, workspace.catalog()):
+            pass
         for _ in range(3):
             started = time.perf_counter()
             result = evaluate(settings, instance, calendar_for(workspace), None)

@@ -51,7 +51,7 @@ PAGES = (
     Page("table", f"{QUALITY}?view=overview", ("exposure_rate", "Definition")),
     Page(
         "partitions",
-        QUALITY + "?view=partitions&partition={day}%7Ccheckout-button",
+        QUALITY + "?view=partitions&partition={day}%7Csearch-ranking",
         ("Materialized", "Metadata"),
     ),
     Page(
