@@ -59,6 +59,11 @@ def calendar_of(catalog: Catalog, arrival_days: Iterable[date]) -> Calendar:
     return Calendar(min(first, today), last_arrival if last_arrival > today else None)
 
 
+def each_day(first: date, last: date) -> list[date]:
+    """The days from the first to the last, both included."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
 def partition_key(day: date, experiment: str) -> dg.MultiPartitionKey:
     """The key of one day of one experiment."""
     return dg.MultiPartitionKey({DATE: day.isoformat(), EXPERIMENT: experiment})

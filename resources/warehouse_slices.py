@@ -3,7 +3,7 @@
 How partitions depend on each other is Dagster's business; how rows are stored, the warehouse's.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -50,7 +50,7 @@ def slices_of(keys: Iterable[str]) -> list[PartitionSlice]:
         days_by_experiment.setdefault(experiment if separator else None, set()).add(date.fromisoformat(day))
     experiments_by_run: dict[tuple[date, date], list[str | None]] = {}
     for experiment, days in days_by_experiment.items():
-        for run in _runs(sorted(days)):
+        for run in runs_of_days(sorted(days)):
             experiments_by_run.setdefault(run, []).append(experiment)
     slices = []
     for (first, last), experiments in sorted(experiments_by_run.items()):
@@ -62,14 +62,16 @@ def slices_of(keys: Iterable[str]) -> list[PartitionSlice]:
     return slices
 
 
-def _runs(days: Sequence[date]) -> Iterable[tuple[date, date]]:
-    first = last = days[0]
-    for day in days[1:]:
-        if day - last > timedelta(days=1):
+def runs_of_days(days: Sequence[date]) -> Iterator[tuple[date, date]]:
+    """The ranges (first, last) of ascending days without a gap."""
+    first = last = None
+    for day in days:
+        if first is not None and last is not None and day - last > timedelta(days=1):
             yield first, last
-            first = day
-        last = day
-    yield first, last
+            first = None
+        first, last = first or day, day
+    if first is not None and last is not None:
+        yield first, last
 
 
 def as_sql(slices: Iterable[PartitionSlice], columns: Mapping[str, str]) -> str:

@@ -3,20 +3,20 @@
 How rows are judged and written stands in `staging`; what the digests are for, in `transforms.partition_versions`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
 import polars as pl
 
+from exposure_assets.assets.table_asset import ROWS_PER_BATCH, groups_by_weight
 from exposure_assets.contracts import AssignmentEvents, Catalog, TableContract, table_name
 from exposure_assets.transforms.acceptance import ACCEPTANCE, acceptance, recorded_inputs
 from exposure_assets.transforms.assignments import canonical_assignments
-from exposure_assets.transforms.digests import row_digests
+from exposure_assets.transforms.digests import differing, row_digests
 from exposure_assets.transforms.partition_versions import COHORT, LEDGER_SCHEMA
 from resources.staging import Staging
 
-_ROWS_AT_ONCE = 3_000_000
 # The column of each table by which its digests are kept: what a reader of a part of its rows depends on.
 _KEYS = {
     "exposure_events": "experiment_id",
@@ -58,9 +58,7 @@ def changed_experiments(before: pl.DataFrame, after: pl.DataFrame, days: tuple[d
     """The experiments whose staged assignments from the first to the last of `days` are others than the ledger said."""
     of_days = (pl.col("kind") == table_name(AssignmentEvents)) & pl.col("day").is_between(*days)
     old, new = before.filter(of_days), after.filter(of_days)
-    same = list(LEDGER_SCHEMA)
-    changed = pl.concat([old.join(new, on=same, how="anti"), new.join(old, on=same, how="anti")])
-    return sorted(changed["key"].unique())
+    return sorted(differing(old, new)["key"].unique())
 
 
 def cohort_digests(staging: Staging, experiments: Iterable[str]) -> pl.DataFrame:
@@ -73,7 +71,7 @@ def cohort_digests(staging: Staging, experiments: Iterable[str]) -> pl.DataFrame
     wanted = list(experiments)
     counts = staged.filter(pl.col("experiment_id").is_in(wanted)).group_by("experiment_id").len().collect()
     found = [pl.DataFrame(schema=LEDGER_SCHEMA)]
-    for group in _in_groups(dict(counts.sort("experiment_id").iter_rows())):
+    for group in groups_by_weight(dict(counts.sort("experiment_id").iter_rows()), ROWS_PER_BATCH):
         canonical = canonical_assignments(staged.filter(pl.col("experiment_id").is_in(group))).collect()
         for (experiment,), cohorts in canonical.group_by("experiment_id"):
             digests = row_digests(cohorts, "assignment_date")
@@ -83,16 +81,3 @@ def cohort_digests(staging: Staging, experiments: Iterable[str]) -> pl.DataFrame
                 )
             )
     return pl.concat(found)
-
-
-def _in_groups(weights: dict[str, int]) -> Iterator[list[str]]:
-    group: list[str] = []
-    weight = 0
-    for name, rows in weights.items():
-        if group and weight + rows > _ROWS_AT_ONCE:
-            yield group
-            group, weight = [], 0
-        group.append(name)
-        weight += rows
-    if group:
-        yield group

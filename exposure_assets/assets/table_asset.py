@@ -25,7 +25,7 @@ from resources.warehouse_io_manager import CONTRACT_CHECK, Publication, Warehous
 from resources.workspace import Workspace
 
 # Rows of input that a batch holds at most; a single experiment may hold more.
-_ROWS_PER_BATCH = 3_000_000
+ROWS_PER_BATCH = 3_000_000
 # Compressed staged bytes that a batch of days holds at most; a single day may hold more.
 _STAGED_BYTES_PER_BATCH = 8 << 20
 
@@ -68,17 +68,23 @@ class Run:
 
     def by_weight(self, row_counts: Mapping[str, int]) -> Iterator[Batch]:
         """All days of the run, as many experiments at once as their rows allow."""
-        taken: list[str] = []
-        weight = 0
-        for experiment in self.experiments:
-            rows = row_counts.get(experiment, 0)
-            if taken and weight + rows > _ROWS_PER_BATCH:
-                yield self.batch(self.days, taken)
-                taken, weight = [], 0
-            taken.append(experiment)
-            weight += rows
-        if taken:
-            yield self.batch(self.days, taken)
+        weights = {experiment: row_counts.get(experiment, 0) for experiment in self.experiments}
+        for experiments in groups_by_weight(weights, ROWS_PER_BATCH):
+            yield self.batch(self.days, experiments)
+
+
+def groups_by_weight(weights: Mapping[str, int], most: int) -> Iterator[list[str]]:
+    """Names in their order, as many at once as weigh no more than `most`; a single one may weigh more."""
+    group: list[str] = []
+    weight = 0
+    for name, one in weights.items():
+        if group and weight + one > most:
+            yield group
+            group, weight = [], 0
+        group.append(name)
+        weight += one
+    if group:
+        yield group
 
 
 Description = Callable[[Workspace, Sequence[str]], Mapping[str, Mapping[str, Any]]]

@@ -3,9 +3,9 @@
 What is out of date stands in `outdated`; the two meet in `pending`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -15,7 +15,7 @@ from exposure_assets.automation.outdated import partitions
 from exposure_assets.automation.requests import RANGE_END, RANGE_START
 from exposure_assets.contracts import STAGED_TABLES
 from exposure_assets.transforms.partition_versions import CODE_VERSIONS, VERSION_SCHEMA
-from partitions.calendar import split_key
+from partitions.calendar import each_day, split_key
 
 _PARTITION = "dagster/partition"
 _UNFINISHED = [
@@ -61,7 +61,7 @@ class InFlight:
                 whole |= names
             elif "|" not in first:
                 if run.job_name == STAGING_JOB or names & STAGED_TABLES.keys():
-                    days.update(_days(date.fromisoformat(first), date.fromisoformat(last)))
+                    days.update(each_day(date.fromisoformat(first), date.fromisoformat(last)))
             else:
                 computed = partitions(*_rectangle(first, last, order))
                 for table in names & CODE_VERSIONS.keys() if names else CODE_VERSIONS:
@@ -85,9 +85,4 @@ def _rectangle(first: str, last: str, order: Sequence[str]) -> tuple[list[date],
         experiments = order[order.index(first_experiment) : order.index(last_experiment) + 1]
     else:
         experiments = sorted({first_experiment, last_experiment})
-    return list(_days(first_day, last_day)), experiments
-
-
-def _days(first: date, last: date) -> Iterator[date]:
-    for n in range((last - first).days + 1):
-        yield first + timedelta(days=n)
+    return each_day(first_day, last_day), experiments

@@ -3,9 +3,9 @@
 What is out of date stands in `outdated`; when runs are requested, in `landing_sensor`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import dagster as dg
 import polars as pl
@@ -13,8 +13,8 @@ import polars as pl
 from exposure_assets.automation.jobs import CATALOG_JOB, STAGING_JOB, TABLES_JOB
 from exposure_assets.transforms.digests import digest_of
 from exposure_assets.transforms.partition_versions import PARTITION
-from partitions.calendar import partition_key
-from resources.warehouse_slices import slices_of
+from partitions.calendar import each_day, partition_key
+from resources.warehouse_slices import runs_of_days, slices_of
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -48,13 +48,6 @@ class Request:
         """The assets as Dagster names them."""
         return [dg.AssetKey(asset) for asset in self.assets]
 
-    def __str__(self) -> str:
-        what = ", ".join(self.assets)
-        if self.days is None:
-            return what
-        span = str(self.days[0]) if self.days[0] == self.days[1] else f"{self.days[0]} to {self.days[1]}"
-        return f"{what} on {span}{' of ' + ', '.join(self.experiments) if self.experiments else ''}"
-
 
 def whole_table_requests(tables: Mapping[str, int]) -> list[Request]:
     """One run for the tables without partitions, given with the versions that they should have."""
@@ -73,15 +66,11 @@ def staging_requests(
         assets: The staged tables.
         versions: Per day a digest of what it is staged from.
     """
-    return [
-        Request(STAGING_JOB, tuple(assets), span, digest=digest_of(f"{span} {_of_span(span, versions)}"))
-        for span in contiguous(sorted(set(days)))
-    ]
-
-
-def _of_span(span: tuple[date, date], versions: Mapping[date, int]) -> list[int | None]:
-    days = [span[0] + timedelta(days=n) for n in range((span[1] - span[0]).days + 1)]
-    return [versions.get(day) for day in days]
+    requests = []
+    for span in runs_of_days(sorted(set(days))):
+        digest = digest_of(f"{span} {[versions.get(day) for day in each_day(*span)]}")
+        requests.append(Request(STAGING_JOB, tuple(assets), span, digest=digest))
+    return requests
 
 
 def table_requests(wanted: Mapping[str, pl.DataFrame], order: Sequence[str]) -> list[Request]:
@@ -125,16 +114,3 @@ def groups_of_neighbours(experiments: Iterable[str], order: Sequence[str]) -> li
         elif groups[-1]:
             groups.append([])
     return [tuple(group) for group in groups if group]
-
-
-def contiguous(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """The ranges (first, last) of ascending days without a gap."""
-    start = previous = None
-    for day in days:
-        if previous is None or day - previous > timedelta(days=1):
-            if start is not None and previous is not None:
-                yield start, previous
-            start = day
-        previous = day
-    if start is not None and previous is not None:
-        yield start, previous

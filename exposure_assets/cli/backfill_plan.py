@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from exposure_assets.contracts import Catalog
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
-from partitions.calendar import Calendar
+from partitions.calendar import Calendar, each_day
 
 _DAYS_BEFORE = timedelta(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT)
 
@@ -28,9 +28,7 @@ class BackfillPlan:
     @property
     def day_list(self) -> list[date]:
         """Every day asked for."""
-        if self.days is None:
-            return []
-        return [self.days[0] + timedelta(days=n) for n in range((self.days[1] - self.days[0]).days + 1)]
+        return [] if self.days is None else each_day(*self.days)
 
     def window(self, reach: timedelta) -> tuple[date, date]:
         """The days whose events can matter to the cohorts asked for."""

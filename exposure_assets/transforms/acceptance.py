@@ -10,7 +10,7 @@ import polars as pl
 
 from exposure_assets.contracts import Catalog
 from exposure_assets.transforms.catalog_entries import acceptance_rules
-from exposure_assets.transforms.digests import DIGEST, digest_of, mixed
+from exposure_assets.transforms.digests import DIGEST, differing, digest_of, mixed
 from exposure_assets.transforms.partition_versions import outdated
 
 # Kinds of rows in the ledger of staging beside the staged tables. `inputs`: the landing zone's share in a day and the
@@ -73,10 +73,8 @@ def outdated_days(
         ]
     )
     then = ledger.filter(pl.col("kind").is_in([INPUTS, ACCEPTANCE]))
-    same = ["day", "kind", "key", "digest"]
-    judged_otherwise = pl.concat([now.join(then, on=same, how="anti"), then.join(now, on=same, how="anti")])
     unpublished = outdated(staged_versions(ledger), published)
-    return {*judged_otherwise["day"], *unpublished["day"]}
+    return {*differing(now, then)["day"], *unpublished["day"]}
 
 
 def _rules(catalog: Catalog, name: str) -> str:

@@ -36,6 +36,12 @@ def row_digests(rows: pl.DataFrame, key: str) -> pl.DataFrame:
     )
 
 
+def differing(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """The rows that stand in only one of two frames with the same columns, none of them null."""
+    columns = one.columns
+    return pl.concat([one.join(other, on=columns, how="anti"), other.join(one, on=columns, how="anti")])
+
+
 def digests_of_windows(windows: pl.DataFrame, daily: pl.DataFrame) -> pl.Series:
     """Per window one digest of an experiment's daily digests, both ends included.
 
