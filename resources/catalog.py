@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from exposure_assets.contracts.catalog import PRESETS, Catalog, Experiment, ExposureSource, Metric
+from exposure_assets.contracts.catalog import Catalog, Experiment
+from exposure_assets.contracts.catalog_metrics import Metric
+from exposure_assets.contracts.catalog_sources import PRESETS, ExposureSource
 from exposure_assets.contracts.catalog_values import CatalogScope, nearest
 from resources.catalog_problems import CatalogError, CatalogProblem, problems_of, toml_text
 

@@ -11,15 +11,18 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from exposure_assets.contracts.catalog import Condition, ExposureRules, OutcomeRules, Variation
+from exposure_assets.contracts.catalog import ExposureRules, OutcomeRules, Variation
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_sources import Condition
 from exposure_assets.contracts.catalog_values import nearest
+from exposure_assets.contracts.catalog_windows import ExposureWindow
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "variations": Variation,
     "exposure": ExposureRules,
     "outcomes": OutcomeRules,
     "quality": QualityRules,
+    "windows": ExposureWindow,
     "filter": Condition,
 }
 _EXPECTED = {
@@ -121,7 +124,8 @@ def _key_text(key: tuple[int | str, ...]) -> str:
 
 
 def _section_of(key: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel]:
-    return _SECTIONS.get(str(key[0]), model) if len(key) > 1 else model
+    """The table that the last part of a key stands in."""
+    return next((_SECTIONS[str(part)] for part in reversed(key[:-1]) if part in _SECTIONS), model)
 
 
 def _keys_of(model: type[BaseModel]) -> dict[str, list[Any]]:

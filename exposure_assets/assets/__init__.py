@@ -6,10 +6,18 @@ from exposure_assets.assets.daily_quality import daily_quality
 from exposure_assets.assets.deduped_exposures import deduped_exposures
 from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
+from exposure_assets.assets.exposure_windows import exposure_windows
 from exposure_assets.assets.landing import landing_files
 from exposure_assets.assets.unit_outcomes import unit_outcomes
 
 CATALOG_ASSETS = (experiments, variations, landing_files)
-TABLE_ASSETS = (assignments, deduped_exposures, exposure_validation, unit_outcomes, daily_quality)
+TABLE_ASSETS = (
+    assignments,
+    deduped_exposures,
+    exposure_validation,
+    exposure_windows,
+    unit_outcomes,
+    daily_quality,
+)
 
 __all__ = ["CATALOG_ASSETS", "TABLE_ASSETS", "catalog_entries", "staged_assets"]

@@ -15,7 +15,9 @@ from exposure_assets.transforms.acceptance import common_acceptance, outdated_da
 from exposure_assets.transforms.digests import mixed
 from exposure_assets.transforms.partition_versions import (
     CODE_VERSIONS,
+    FROM_TABLES,
     PARTITION,
+    UPSTREAM,
     VERSION_SCHEMA,
     Inputs,
     Recorded,
@@ -28,10 +30,6 @@ from exposure_assets.transforms.partition_versions import (
 from resources.landing import LandingZone, Manifest
 from resources.landing_inputs import day_inputs
 from resources.workspace import Workspace
-
-# The tables that are computed from staged rows alone, and those that rest on them.
-FROM_STAGED = ("deduped_exposures", "assignments")
-FROM_TABLES = ("exposure_validation", "unit_outcomes", "daily_quality")
 
 
 @dataclass(frozen=True)
@@ -107,14 +105,14 @@ class GraphState:
 
 def with_dependants(tables: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
     """The partitions to compute of the tables that rest on others: a new verdict outdates what counts it too."""
-    verdicts = tables["exposure_validation"].with_columns(pl.lit(0, pl.UInt64).alias("version"))
-    return {
-        "exposure_validation": tables["exposure_validation"],
-        **{
-            table: pl.concat([tables[table], verdicts]).unique(PARTITION, keep="first", maintain_order=True)
-            for table in FROM_TABLES[1:]
-        },
-    }
+    due: dict[str, pl.DataFrame] = {}
+    for table in FROM_TABLES:
+        upstream = [due[name] for name in UPSTREAM[table] if name in due]
+        outdated_with = [frame.with_columns(pl.lit(0, pl.UInt64).alias("version")) for frame in upstream]
+        due[table] = pl.concat([tables[table], *outdated_with]).unique(
+            PARTITION, keep="first", maintain_order=True
+        )
+    return due
 
 
 def partitions(days: Iterable[date], experiments: Iterable[str]) -> pl.DataFrame:

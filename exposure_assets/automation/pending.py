@@ -10,7 +10,7 @@ from datetime import date
 import polars as pl
 
 from exposure_assets.automation.in_flight import InFlight
-from exposure_assets.automation.outdated import FROM_STAGED, FROM_TABLES, GraphState, with_dependants
+from exposure_assets.automation.outdated import GraphState, with_dependants
 from exposure_assets.automation.requests import (
     Request,
     staging_requests,
@@ -20,7 +20,7 @@ from exposure_assets.automation.requests import (
 from exposure_assets.contracts import STAGED_TABLES, ExposureWaterfall, table_name
 from exposure_assets.transforms.digests import sums_over_days
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
-from exposure_assets.transforms.partition_versions import PARTITION
+from exposure_assets.transforms.partition_versions import FROM_STAGED, FROM_TABLES, PARTITION
 from partitions.calendar import Calendar
 
 STAGED_ASSETS = (*STAGED_TABLES, table_name(ExposureWaterfall))
@@ -96,7 +96,7 @@ def _settled(
         return cohorts
     reach = pl.DataFrame(
         [
-            (e.id, e.exposure.observe_days, e.exposure.observe_days + e.outcomes.window_days)
+            (e.id, e.exposure_reach_days, e.exposure.observe_days + e.outcomes.window_days)
             for e in state.catalog.experiments.values()
         ],
         schema={"experiment_id": pl.String, "observed": pl.Int64, "reach": pl.Int64},

@@ -11,13 +11,7 @@ import dagster as dg
 import polars as pl
 
 from exposure_assets.automation.catalog_entries import announce_entries
-from exposure_assets.automation.outdated import (
-    FROM_STAGED,
-    FROM_TABLES,
-    GraphState,
-    partitions,
-    with_dependants,
-)
+from exposure_assets.automation.outdated import GraphState, partitions, with_dependants
 from exposure_assets.automation.pending import STAGED_ASSETS
 from exposure_assets.automation.requests import (
     Request,
@@ -29,7 +23,7 @@ from exposure_assets.cli.backfill_plan import BackfillPlan
 from exposure_assets.cli.backfill_summary import Summary, add_run
 from exposure_assets.contracts import Catalog
 from exposure_assets.definitions import build_definitions
-from exposure_assets.transforms.partition_versions import PARTITION
+from exposure_assets.transforms.partition_versions import FROM_TABLES, PARTITION, experiments_with
 from partitions.calendar import EXPERIMENTS, Calendar
 from resources.run_launcher import host_tags
 from resources.workspace import Workspace
@@ -108,12 +102,12 @@ class Backfill:
         first, last = plan.window(_reach(state.catalog))
         is_mine = pl.col("experiment_id").is_in(list(plan.experiments))
         is_near = (is_mine & pl.col("day").is_between(first, last)) | pl.col("day").is_in(list(staged))
-        exposures, cohorts = (state.tables[table] for table in FROM_STAGED)
+        exposures, cohorts = state.tables["deduped_exposures"], state.tables["assignments"]
         known = state.recorded["assignments"].select(PARTITION)
         return {
-            "deduped_exposures": self._with_asked(plan, exposures.filter(is_near)),
+            "deduped_exposures": self._with_asked(plan, "deduped_exposures", exposures.filter(is_near)),
             "assignments": self._with_asked(
-                plan, cohorts.filter(is_mine).join(known, on=PARTITION, how="semi")
+                plan, "assignments", cohorts.filter(is_mine).join(known, on=PARTITION, how="semi")
             ),
         }
 
@@ -127,15 +121,16 @@ class Backfill:
         return with_dependants(
             {
                 table: self._with_asked(
-                    plan, state.tables[table].filter(is_mine).join(known, on=PARTITION, how="semi")
+                    plan, table, state.tables[table].filter(is_mine).join(known, on=PARTITION, how="semi")
                 )
                 for table in FROM_TABLES
             }
         )
 
-    def _with_asked(self, plan: BackfillPlan, outdated: pl.DataFrame) -> pl.DataFrame:
+    def _with_asked(self, plan: BackfillPlan, table: str, outdated: pl.DataFrame) -> pl.DataFrame:
         has_partition = pl.col("day").is_between(self.calendar.first_day, self.calendar.last)
-        asked = partitions(plan.day_list, plan.experiments)
+        having_rows = set(experiments_with(table, self.workspace.catalog()))
+        asked = partitions(plan.day_list, [e for e in plan.experiments if e in having_rows])
         return pl.concat([asked, outdated.filter(has_partition)]).unique(PARTITION, keep="first")
 
     def _compute(
@@ -175,5 +170,8 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
 def _reach(catalog: Catalog) -> timedelta:
     """How far after its day a cohort's events can lie: its observation window and the longest outcome window."""
     experiments = catalog.experiments.values()
-    days = max((e.exposure.observe_days + e.outcomes.window_days for e in experiments), default=0)
+    days = max(
+        (max(e.exposure_reach_days, e.exposure.observe_days + e.outcomes.window_days) for e in experiments),
+        default=0,
+    )
     return timedelta(days=days + 1)

@@ -31,6 +31,7 @@ _TABLES_IN_ORDER = (
     "deduped_exposures",
     "assignments",
     "exposure_validation",
+    "exposure_windows",
     "unit_outcomes",
     "daily_quality",
 )

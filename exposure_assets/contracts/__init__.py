@@ -7,15 +7,14 @@ from exposure_assets.contracts.assignments import AssignmentEvents, Assignments
 from exposure_assets.contracts.base import TableContract, columns_of, empty_frame, table_name
 from exposure_assets.contracts.catalog import (
     Catalog,
-    Condition,
     Experiment,
     ExposureRules,
-    ExposureSource,
-    Metric,
     OutcomeRules,
     Variation,
 )
+from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_sources import Condition, ExposureSource
 from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiments import Experiments, Variations
@@ -27,6 +26,7 @@ from exposure_assets.contracts.exposure_events import (
     RejectedEvents,
 )
 from exposure_assets.contracts.exposure_validation import VALIDATION_STATUSES, ExposureValidation
+from exposure_assets.contracts.exposure_windows import ExposureWindows
 from exposure_assets.contracts.landing_files import LandingFiles
 from exposure_assets.contracts.unit_outcomes import AGGREGATION_TYPES, UnitOutcomes, metric_columns
 
@@ -40,6 +40,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         Assignments,
         DedupedExposures,
         ExposureValidation,
+        ExposureWindows,
         UnitOutcomes,
         DailyQuality,
     )
@@ -69,6 +70,7 @@ __all__ = [
     "ExposureSource",
     "ExposureValidation",
     "ExposureWaterfall",
+    "ExposureWindows",
     "LandingFiles",
     "Metric",
     "MetricEvents",

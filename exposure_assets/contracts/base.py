@@ -11,6 +11,7 @@ from pandera.api.polars.types import PolarsData
 
 UtcInstant = Annotated[pl.Datetime, "us", "UTC"]
 InstantList = Annotated[pl.List, pl.Datetime("us", "UTC")]
+IntegerList = Annotated[pl.List, pl.Int64()]
 StringList = Annotated[pl.List, pl.String()]
 
 

@@ -5,22 +5,17 @@ Finding the files, reading TOML and wording the errors is `resources.catalog`; n
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
+from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_model import CatalogModel
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_sources import ExposureSource
 from exposure_assets.contracts.catalog_values import (
-    TIME_COLUMNS,
-    Affirmed,
     CatalogScope,
-    ComparedText,
-    ComparedTexts,
-    EventField,
     Fault,
     Id,
     Text,
@@ -29,19 +24,10 @@ from exposure_assets.contracts.catalog_values import (
     nearest,
     refusal,
 )
+from exposure_assets.contracts.catalog_windows import Enrollment, ExposureWindow
 
 DAYS_BEFORE_ASSIGNMENT = 7
 ALLOCATION_TOLERANCE = 1e-9
-LARGEST_COUNT = 2**53
-UNIT_OUTCOMES_COLUMNS = (
-    "experiment_id",
-    "unit_id",
-    "variation_id",
-    "assignment_date",
-    "anchor",
-    "anchor_at",
-    "window_end_at",
-)
 
 
 class Variation(CatalogModel):
@@ -71,6 +57,9 @@ class ExposureRules(CatalogModel):
     observe_days: WindowDays = Field(default=14, examples=["observe_days = 14"])
     crossover_policy: Literal["exclude", "first_seen"] = Field(
         default="exclude", examples=['crossover_policy = "exclude"']
+    )
+    windows: tuple[ExposureWindow, ...] = Field(
+        default=(), strict=False, examples=['windows = [{ id = "first_week", end = 6 }]']
     )
 
     @field_validator("source")
@@ -156,16 +145,42 @@ class Experiment(CatalogModel):
             raise refusal(*faults)
         return value
 
+    @field_validator("exposure")
+    @classmethod
+    def _windows_fit_the_experiment(cls, value: ExposureRules, info: ValidationInfo) -> ExposureRules:
+        if "start" not in info.data or "end" not in info.data or "enrollment_days" not in info.data:
+            return value
+        enrollment = _enrollment(info.data["start"], info.data["end"], info.data["enrollment_days"])
+        horizon = info.context.horizon_days if isinstance(info.context, CatalogScope) else None
+        faults = [
+            fault._replace(key=("windows", number, *fault.key))
+            for number, window in enumerate(value.windows)
+            for fault in window.faults(enrollment, value.observe_days, horizon)
+        ]
+        for id_, count in Counter(window.id for window in value.windows).items():
+            if count > 1:
+                found = f"{id_!r} {count} times"
+                faults.append(Fault(found, "a different id for each", "rename one", ("windows", "id")))
+        if faults:
+            raise refusal(*faults)
+        return value
+
+    @property
+    def enrollment(self) -> Enrollment:
+        """The UTC days on which an assignment may be accepted."""
+        return _enrollment(self.start, self.end, self.enrollment_days)
+
+    @property
+    def exposure_reach_days(self) -> int:
+        """The last day on which an exposure can matter to a unit, as days after its assignment day."""
+        observe_days = self.exposure.observe_days
+        reaches = (window.reach_days(self.enrollment, observe_days) for window in self.exposure.windows)
+        return max(observe_days, *reaches, 0)
+
     @property
     def enrollment_end(self) -> datetime | None:
         """First instant at which assignments are no longer accepted; None where enrollment has no end."""
-        if self.enrollment_days is None:
-            return self.end
-        try:
-            enrolled_until = self.start + timedelta(days=self.enrollment_days)
-        except OverflowError:  # Beyond every calendar: only `end` can end it.
-            return self.end
-        return enrolled_until if self.end is None else min(enrolled_until, self.end)
+        return _enrollment_end(self.start, self.end, self.enrollment_days)
 
     @property
     def control(self) -> Variation:
@@ -193,96 +208,6 @@ class Experiment(CatalogModel):
         return None if self.end is None else _shifted(self.end.date(), self.exposure.observe_days)
 
 
-class Metric(CatalogModel):
-    """A unit's value over its events of one name in its outcome window; `cap` bounds it from above."""
-
-    id: Id
-    event: Text = Field(examples=['event = "purchase"'])
-    aggregation: Literal["count", "sum", "mean", "min", "max", "converted", "count_distinct_days"] = Field(
-        examples=['aggregation = "sum"']
-    )
-    field: EventField | None = Field(default=None, examples=['field = "value"'])
-    cap: float | None = Field(default=None, allow_inf_nan=False, examples=["cap = 1000.0"])
-
-    @field_validator("id")
-    @classmethod
-    def _leaves_the_columns_of_unit_outcomes_free(cls, value: str) -> str:
-        if value in UNIT_OUTCOMES_COLUMNS:
-            expected = "an id that is not a column of unit_outcomes already"
-            raise refusal(Fault(repr(value), expected, "rename the file"))
-        return value
-
-    @field_validator("field")
-    @classmethod
-    def _field_fits_the_aggregation(cls, value: str | None, info: ValidationInfo) -> str | None:
-        aggregation = info.data.get("aggregation")
-        if aggregation is None:
-            return value
-        takes_values = aggregation in ("sum", "mean", "min", "max")
-        if takes_values and value is None:
-            expected = f"the field whose values to take: {aggregation} needs one"
-            raise refusal(Fault("nothing", expected, 'write for example field = "value"'))
-        if not takes_values and value is not None:
-            expected = f"no field: {aggregation} counts events, whatever they hold"
-            raise refusal(Fault(repr(value), expected, "remove the line, or use sum, mean, min or max"))
-        if value in TIME_COLUMNS:
-            expected = "a field that holds numbers"
-            raise refusal(Fault(repr(value), expected, "use `value` or a property"))
-        return value
-
-    @field_validator("cap")
-    @classmethod
-    def _cap_fits_the_aggregation(cls, value: float | None, info: ValidationInfo) -> float | None:
-        aggregation = info.data.get("aggregation")
-        if value is None or aggregation is None:
-            return value
-        if aggregation == "converted":
-            raise refusal(Fault(repr(value), "no cap: converted is true or false", "remove the line"))
-        if aggregation.startswith("count") and not (value.is_integer() and 0 <= value <= LARGEST_COUNT):
-            expected = f"a whole number from 0 to {LARGEST_COUNT}: {aggregation} gives counts"
-            raise refusal(Fault(repr(value), expected, "round it"))
-        return value
-
-
-class Condition(CatalogModel):
-    """One field, one operator. Values compare as text; a missing value is in no list and equals nothing."""
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
-
-    field: EventField = Field(examples=['field = "properties.reason"'])
-    in_: ComparedTexts | None = Field(
-        default=None, validation_alias="in", serialization_alias="in", examples=['in = ["split"]']
-    )
-    not_in: ComparedTexts | None = Field(default=None, examples=['not_in = ["internal"]'])
-    equals: ComparedText | None = Field(default=None, examples=['equals = "split"'])
-    is_null: Affirmed | None = Field(default=None, examples=["is_null = true"])
-    not_null: Affirmed | None = Field(default=None, examples=["not_null = true"])
-
-    @model_validator(mode="after")
-    def _has_one_operator(self) -> Self:
-        operators = ("in", "not_in", "equals", "is_null", "not_null")
-        given = [name for name in operators if getattr(self, "in_" if name == "in" else name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) if given else "no operator"
-            remedy = (
-                "write one condition for each: all must hold" if given else 'write for example in = ["split"]'
-            )
-            raise refusal(Fault(found, f"exactly one of {', '.join(operators)}", remedy))
-        return self
-
-
-class ExposureSource(CatalogModel):
-    """Which events are exposure events, and where in them the experiment and the variation stand."""
-
-    id: Id
-    event: Text = Field(examples=['event = "experiment_exposed"'])
-    experiment: EventField = Field(examples=['experiment = "properties.experiment"'])
-    variation: EventField = Field(examples=['variation = "properties.variation"'])
-    filter: tuple[Condition, ...] = Field(
-        default=(), strict=False, examples=['filter = [{ field = "properties.reason", in = ["split"] }]']
-    )
-
-
 class Catalog(CatalogModel):
     """Every experiment, metric and exposure source, each sorted by id; used presets are among the sources."""
 
@@ -294,6 +219,22 @@ class Catalog(CatalogModel):
     @classmethod
     def _sorted_by_id(cls, value: dict[str, Any]) -> dict[str, Any]:
         return dict(sorted(value.items()))
+
+
+def _enrollment_end(start: datetime, end: datetime | None, days: int | None) -> datetime | None:
+    if days is None:
+        return end
+    try:
+        enrolled_until = start + timedelta(days=days)
+    except OverflowError:  # Beyond every calendar: only `end` can end it.
+        return end
+    return enrolled_until if end is None else min(enrolled_until, end)
+
+
+def _enrollment(start: datetime, end: datetime | None, days: int | None) -> Enrollment:
+    enrolled_until = _enrollment_end(start, end, days)
+    last = None if enrolled_until is None else (enrolled_until - timedelta(microseconds=1)).date()
+    return Enrollment(start.date(), last)
 
 
 def _shifted(day: date, days: int) -> date:
@@ -323,42 +264,3 @@ def _variation_faults(variations: tuple[Variation, ...]) -> list[Fault]:
         remedy = f"write the shares in full, such as {1 / 3!r}" if almost else "correct the shares"
         faults.append(Fault(found, "allocations that sum to 1", remedy, ("allocation",)))
     return faults
-
-
-PRESETS: Mapping[str, ExposureSource] = MappingProxyType(
-    {
-        source.id: source
-        for source in (
-            ExposureSource(
-                id="experiment_exposed",
-                event="experiment_exposed",
-                experiment="properties.experiment",
-                variation="properties.variation",
-            ),
-            ExposureSource(
-                id="posthog_feature_flag_called",
-                event="$feature_flag_called",
-                experiment="properties.$feature_flag",
-                variation="properties.$feature_flag_response",
-            ),
-            ExposureSource(
-                id="opentelemetry_feature_flag_evaluation",
-                event="feature_flag.evaluation",
-                experiment="properties.feature_flag.key",
-                variation="properties.feature_flag.result.variant",
-                # A default, a cached or a disabled flag shows nobody a variation they were assigned to.
-                filter=(
-                    Condition(
-                        field="properties.feature_flag.result.reason", in_=("split", "targeting_match")
-                    ),
-                ),
-            ),
-            ExposureSource(
-                id="growthbook_experiment_viewed",
-                event="experiment_viewed",
-                experiment="properties.experiment_id",
-                variation="properties.variation_id",
-            ),
-        )
-    }
-)

@@ -71,7 +71,8 @@ def _in_utc(instant: datetime) -> datetime:
     return in_utc
 
 
-def _within_horizon(days: int, info: ValidationInfo) -> int:
+def within_horizon(days: int, info: ValidationInfo) -> int:
+    """The days as they are, refused where they are more than the graph's horizon."""
     if isinstance(info.context, CatalogScope) and days > info.context.horizon_days:
         expected = f"at most the graph's horizon of {info.context.horizon_days} days"
         raise refusal(Fault(f"{days} days", expected, "shorten the window, or raise EXPOSURES_HORIZON_DAYS"))
@@ -128,7 +129,7 @@ Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Text = Annotated[str, AfterValidator(_not_blank)]
 EventField = Annotated[str, AfterValidator(_event_field)]
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-WindowDays = Annotated[int, Field(ge=0, le=10**9), AfterValidator(_within_horizon)]
+WindowDays = Annotated[int, Field(ge=0, le=10**9), AfterValidator(within_horizon)]
 Affirmed = Annotated[bool, AfterValidator(_is_true)]
 ComparedText = Annotated[str, BeforeValidator(_as_text)]
 # TOML has lists and no tuples: strictness is meant for what stands in them.

@@ -7,14 +7,22 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from exposure_assets.contracts.base import InstantList, StringList, TableContract, UtcInstant, holds
+from exposure_assets.contracts.base import (
+    InstantList,
+    IntegerList,
+    StringList,
+    TableContract,
+    UtcInstant,
+    holds,
+)
 
 
 class DedupedExposures(TableContract):
     """One row per experiment, unit, variation and UTC day of exposure.
 
-    `later_exposed_at` and `later_event_ids` keep what a first exposure would hide: whoever asks for the first
-    exposure at or after an instant inside the day finds it here, exactly as over the raw events.
+    The `later_...` columns keep what a first exposure would hide: whoever asks for the first exposure at or after an
+    instant inside the day, or for the number of exposures between two instants, finds it here, exactly as over the
+    raw events.
     """
 
     experiment_id: pl.String = pa.Field(description="The experiment.")
@@ -32,6 +40,11 @@ class DedupedExposures(TableContract):
     later_event_ids: StringList = pa.Field(
         nullable=True,
         description="For each of these instants the smallest event id; null where there is none.",
+    )
+    later_exposure_counts: IntegerList = pa.Field(
+        nullable=True,
+        description="For each of these instants its exposure events; null where there is none. What is left of "
+        "`exposure_count` happened at `first_exposed_at`.",
     )
 
     class Config:
@@ -56,14 +69,17 @@ class DedupedExposures(TableContract):
     @classmethod
     def later_exposures_are_complete(cls, data: PolarsData) -> pl.LazyFrame:
         first, last, later = pl.col("first_exposed_at"), pl.col("last_exposed_at"), pl.col("later_exposed_at")
+        counts = pl.col("later_exposure_counts")
         return holds(
             data,
             pl.when(later.is_null())
-            .then((first == last) & pl.col("later_event_ids").is_null())
+            .then((first == last) & pl.col("later_event_ids").is_null() & counts.is_null())
             .otherwise(
                 (later.list.last() == last)
                 & (later.list.first() > first)
                 & (later.list.len() == pl.col("later_event_ids").list.len())
-                & (later.list.len() < pl.col("exposure_count"))
+                & (later.list.len() == counts.list.len())
+                & (counts.list.min() >= 1)
+                & (counts.list.sum() < pl.col("exposure_count"))
             ),
         )

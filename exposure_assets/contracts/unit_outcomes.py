@@ -10,7 +10,7 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from exposure_assets.contracts.base import AssignedUnitContract, UtcInstant, holds
-from exposure_assets.contracts.catalog import Metric
+from exposure_assets.contracts.catalog_metrics import Metric
 
 AGGREGATION_TYPES: dict[str, type[pl.DataType]] = {
     "count": pl.Int64,

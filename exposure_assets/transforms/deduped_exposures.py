@@ -17,8 +17,9 @@ def dedupe_exposures(exposures: pl.LazyFrame) -> pl.LazyFrame:
     Grain out: one row per (experiment_id, unit_id, variation_id, exposure_date).
 
     The first exposure is the earliest event; ties: the smallest `event_id`. The other instants of the day follow
-    in `later_exposed_at`, each with its smallest event id, so that a question for the first exposure at or after
-    an instant inside the day has the answer that the raw events would give.
+    in `later_exposed_at`, each with its smallest event id and its number of events, so that a question for the first
+    exposure at or after an instant inside the day, or for the exposures between two instants, has the answer that
+    the raw events would give.
 
     Args:
         exposures: Obeys `contracts.ExposureEvents`; any number of days, each event once.
@@ -37,12 +38,16 @@ def dedupe_exposures(exposures: pl.LazyFrame) -> pl.LazyFrame:
         first_event_id="event_id",
         first_session_id="session_id",
     )
-    new_instant = ~pl.col(RUN_START) & (pl.col("occurred_at") != pl.col("occurred_at").shift())
     later = (
         ordered.lazy()
-        .filter(new_instant)
-        .select(pl.col("run").set_sorted(), "occurred_at", "event_id")
+        .with_row_index("row")
+        .filter(pl.col(RUN_START) | (pl.col("occurred_at") != pl.col("occurred_at").shift()))
+        .with_columns(
+            events=(pl.col("row").shift(-1, fill_value=ordered.height) - pl.col("row")).cast(pl.Int64)
+        )
+        .filter(~pl.col(RUN_START))
+        .select(pl.col("run").set_sorted(), "occurred_at", "event_id", "events")
         .group_by("run", maintain_order=True)
-        .agg(later_exposed_at="occurred_at", later_event_ids="event_id")
+        .agg(later_exposed_at="occurred_at", later_event_ids="event_id", later_exposure_counts="events")
     )
     return runs.lazy().join(later, on="run", how="left").select(columns_of(DedupedExposures).keys())

@@ -35,9 +35,10 @@ COHORT = "cohort"
 
 # Raised when a table's rows come out differently for the same inputs: every partition of it is then out of date.
 CODE_VERSIONS = {
-    "deduped_exposures": 1,
+    "deduped_exposures": 2,
     "assignments": 1,
     "exposure_validation": 1,
+    "exposure_windows": 1,
     "unit_outcomes": 1,
     "daily_quality": 1,
 }
@@ -48,9 +49,14 @@ UPSTREAM = {
     "deduped_exposures": (),
     "assignments": (),
     "exposure_validation": ("assignments", "deduped_exposures"),
+    "exposure_windows": ("assignments", "deduped_exposures"),
     "unit_outcomes": ("exposure_validation", "assignments"),
     "daily_quality": ("exposure_validation", "deduped_exposures", "assignments"),
 }
+
+# The tables that are computed from staged rows alone, and those that rest on them, none before one that it rests on.
+FROM_STAGED = tuple(table for table, upstream in UPSTREAM.items() if not upstream)
+FROM_TABLES = tuple(table for table, upstream in UPSTREAM.items() if upstream)
 
 Recorded = Mapping[str, pl.DataFrame]
 
@@ -68,20 +74,25 @@ class Inputs:
 
     @cached_property
     def rules(self) -> pl.DataFrame:
-        """Per experiment a digest of its definition, and how far a cohort looks back and ahead for outcomes."""
+        """Per experiment a digest of its definition, and how many days a cohort looks back and ahead.
+
+        `observed` days ahead for its verdict, `exposed` for its windows, `before` back and `after` ahead for outcomes.
+        """
         versions = entry_versions(self.catalog)
         rows = [
             (
                 e.id,
                 versions[e.id],
                 e.exposure.observe_days,
+                e.exposure_reach_days,
                 math.ceil(e.exposure.grace_minutes / (24 * 60)),
                 e.exposure.observe_days + e.outcomes.window_days,
             )
             for e in self.catalog.experiments.values()
         ]
-        schema = {"experiment_id": pl.String(), "rules": DIGEST, "observed": pl.Int64(), "before": pl.Int64()}
-        return pl.DataFrame(rows, schema={**schema, "after": pl.Int64()}, orient="row")
+        days = dict.fromkeys(("observed", "exposed", "before", "after"), pl.Int64())
+        schema = {"experiment_id": pl.String(), "rules": DIGEST, **days}
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def wanted_versions(table: str, inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
@@ -100,6 +111,11 @@ def wanted_versions(table: str, inputs: Inputs, computed: pl.DataFrame) -> pl.Da
     )
     wanted = _WANTED[table](inputs, mine)
     return wanted.select(*PARTITION, mixed(_code(table), pl.col("version")).alias("version"))
+
+
+def experiments_with(table: str, catalog: Catalog) -> list[str]:
+    """The experiments of the catalog that have rows in a table: not every one has exposure windows."""
+    return [e.id for e in catalog.experiments.values() if table != "exposure_windows" or e.exposure.windows]
 
 
 def catalog_version(catalog: Catalog) -> int:
@@ -137,11 +153,26 @@ def _assignments(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _exposure_validation(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
-    cohorts = _with_rules(inputs, _holding(inputs, "assignments"), computed)
+    return _cohorts_with_exposures(inputs, _holding(inputs, "assignments"), computed, pl.col("observed"))
+
+
+def _exposure_windows(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    cohorts = _holding(inputs, "assignments")
+    cohorts = cohorts.filter(
+        pl.col("experiment_id").is_in(experiments_with("exposure_windows", inputs.catalog))
+    )
+    return _cohorts_with_exposures(inputs, cohorts, computed, pl.col("exposed"))
+
+
+def _cohorts_with_exposures(
+    inputs: Inputs, assigned: pl.DataFrame, computed: pl.DataFrame, days_ahead: pl.Expr
+) -> pl.DataFrame:
+    """Versions of cohorts that rest on their assignments and the exposures from a week before until `days_ahead`."""
+    cohorts = _with_rules(inputs, assigned, computed)
     windows = cohorts.select(
         "experiment_id",
         first_day=pl.col("day") - pl.duration(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT),
-        last_day=pl.col("day") + pl.duration(days=pl.col("observed")),
+        last_day=pl.col("day") + pl.duration(days=days_ahead),
     )
     exposures = digests_of_windows(windows, _as_digests(_holding(inputs, "deduped_exposures")))
     return _versions(_where(cohorts, "version", exposures), "rules", "version", "digest")
@@ -197,6 +228,7 @@ _WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "deduped_exposures": _deduped_exposures,
     "assignments": _assignments,
     "exposure_validation": _exposure_validation,
+    "exposure_windows": _exposure_windows,
     "unit_outcomes": _unit_outcomes,
     "daily_quality": _daily_quality,
 }

@@ -24,7 +24,8 @@ from exposure_assets.contracts import (
     Variation,
     columns_of,
 )
-from exposure_assets.contracts.catalog import PRESETS, UNIT_OUTCOMES_COLUMNS
+from exposure_assets.contracts.catalog_metrics import UNIT_OUTCOMES_COLUMNS
+from exposure_assets.contracts.catalog_sources import PRESETS
 from exposure_assets.contracts.catalog_values import CatalogScope
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how_to" / "catalog.md"

@@ -21,7 +21,7 @@ from exposure_assets.contracts import (
     QualityRules,
     Variation,
 )
-from exposure_assets.contracts.catalog import PRESETS
+from exposure_assets.contracts.catalog_sources import PRESETS
 from exposure_assets_tests.reference.nasty_catalog import write_catalog
 from exposure_assets_tests.resources.catalog_files import EXPERIMENT, METRIC, SOURCE, edited, problems, write
 from resources.catalog import CatalogError, load_catalog
