@@ -46,14 +46,14 @@ class Calendar:
 
 
 def calendar_of(catalog: Catalog, arrival_days: Iterable[date]) -> Calendar:
-    """The calendar from the first day on which an exposure can count until today.
+    """The calendar from the first day on which an event can count until today.
 
     Rows that fall before it are accounted for with its first day. Where the landing zone runs ahead of the clock,
     the calendar follows the landing zone.
     """
     today = datetime.now(UTC).date()
     arrived = list(arrival_days)
-    starts = [experiment.first_exposure_date for experiment in catalog.experiments.values()]
+    starts = [experiment.first_event_date for experiment in catalog.experiments.values()]
     first = min(starts, default=min(arrived, default=today))
     last_arrival = max(arrived, default=today)
     return Calendar(min(first, today), last_arrival if last_arrival > today else None)

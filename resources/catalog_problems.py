@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from exposure_assets.contracts.catalog import ExposureRules, OutcomeRules, Variation
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_segments import Segment
 from exposure_assets.contracts.catalog_sources import Condition
 from exposure_assets.contracts.catalog_values import nearest
 from exposure_assets.contracts.catalog_windows import ExposureWindow
@@ -23,6 +24,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "outcomes": OutcomeRules,
     "quality": QualityRules,
     "windows": ExposureWindow,
+    "segments": Segment,
     "filter": Condition,
 }
 _EXPECTED = {

@@ -198,7 +198,9 @@ def _column_schema(contract: type[TableContract], extra: Mapping[str, pl.DataTyp
     described = {name: column.description for name, column in contract.to_schema().columns.items()}
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(name, duckdb_type(dtype), described.get(name) or "A metric of the catalog.")
+            dg.TableColumn(
+                name, duckdb_type(dtype), described.get(name) or "A metric or segment of the catalog."
+            )
             for name, dtype in wanted_columns(contract, extra).items()
         ]
     )

@@ -9,6 +9,7 @@ from functools import cached_property
 from exposure_assets.contracts import Catalog
 from exposure_assets.transforms.exposure_events import source_paths
 from exposure_assets.transforms.fields import columns_beside
+from exposure_assets.transforms.segment_events import segment_paths
 from resources.catalog import load_catalog
 from resources.landing import LandingZone
 from resources.raw_files import EVENTS
@@ -37,12 +38,16 @@ class Workspace:
         return load_catalog(self.settings.catalog, self.settings.horizon_days)
 
     def landing(self, catalog: Catalog) -> LandingZone:
-        """The landing zone, read with the columns that the catalog's sources and metrics need.
+        """The landing zone, read with the columns that the catalog's sources, metrics and segments need.
 
         Raises:
             LandingError: the place cannot be reached.
         """
-        fields = [*source_paths(catalog), *(m.field for m in catalog.metrics.values() if m.field)]
+        fields = [
+            *source_paths(catalog),
+            *segment_paths(catalog),
+            *(m.field for m in catalog.metrics.values() if m.field),
+        ]
         return LandingZone(self.settings.landing, self.settings.staging, further_event_columns(fields))
 
     @cached_property

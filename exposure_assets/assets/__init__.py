@@ -9,6 +9,7 @@ from exposure_assets.assets.exposure_validation import exposure_validation
 from exposure_assets.assets.exposure_windows import exposure_windows
 from exposure_assets.assets.landing import landing_files
 from exposure_assets.assets.unit_outcomes import unit_outcomes
+from exposure_assets.assets.unit_segments import unit_segments
 
 CATALOG_ASSETS = (experiments, variations, landing_files)
 TABLE_ASSETS = (
@@ -16,6 +17,7 @@ TABLE_ASSETS = (
     deduped_exposures,
     exposure_validation,
     exposure_windows,
+    unit_segments,
     unit_outcomes,
     daily_quality,
 )

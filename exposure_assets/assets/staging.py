@@ -18,6 +18,7 @@ from exposure_assets.contracts import (
     ExposureWaterfall,
     MetricEvents,
     RejectedEvents,
+    SegmentEvents,
     TableContract,
     columns_of,
     empty_frame,
@@ -120,6 +121,7 @@ def _stage_days(
         if day >= calendar_starts:
             write(ExposureEvents, day, staged.exposure_events)
             write(MetricEvents, day, staged.metric_events)
+            write(SegmentEvents, day, staged.segment_events)
         write(RejectedEvents, day, staged.rejected_events, part="events")
         waterfalls.append(staged.exposure_waterfall)
         report.matched_rows += staged.matched_rows

@@ -21,6 +21,7 @@ from resources.staging import Staging
 _KEYS = {
     "exposure_events": "experiment_id",
     "metric_events": "event_name",
+    "segment_events": "rule",
     "assignment_events": "experiment_id",
 }
 

@@ -15,6 +15,7 @@ from exposure_assets.contracts import (
     TableContract,
     UnitOutcomes,
     metric_columns,
+    segment_columns,
     table_name,
 )
 from resources.warehouse_tables import as_instance, duckdb_type
@@ -28,13 +29,13 @@ def table_metadata(contract: type[TableContract], catalog: Catalog | None = None
 
     Args:
         contract: The table.
-        catalog: Where given, its metrics are columns of `unit_outcomes`.
+        catalog: Where given, its metrics and segments are columns of `unit_outcomes`.
     """
     grain = ", ".join(contract.grain())
     return {
         "dagster/table_name": table_name(contract),
         "dagster/column_schema": dg.TableSchema(
-            columns=[*_columns(contract), *_metrics(contract, catalog)],
+            columns=[*_columns(contract), *_of_the_catalog(contract, catalog)],
             constraints=dg.TableConstraints(other=_rules(contract)),
         ),
         **({"grain": grain} if grain else {}),
@@ -80,12 +81,16 @@ def _columns(contract: type[TableContract]) -> list[dg.TableColumn]:
     ]
 
 
-def _metrics(contract: type[TableContract], catalog: Catalog | None) -> list[dg.TableColumn]:
+def _of_the_catalog(contract: type[TableContract], catalog: Catalog | None) -> list[dg.TableColumn]:
     if contract is not UnitOutcomes or catalog is None:
         return []
     return [
-        dg.TableColumn(name, duckdb_type(as_instance(dtype)), "A metric of the catalog.")
-        for name, dtype in metric_columns(catalog.metrics).items()
+        dg.TableColumn(name, duckdb_type(as_instance(dtype)), f"A {what} of the catalog.")
+        for what, columns in (
+            ("metric", metric_columns(catalog.metrics)),
+            ("segment", segment_columns(catalog.experiments)),
+        )
+        for name, dtype in columns.items()
     ]
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import polars as pl
 
 from exposure_assets.assets.table_asset import Batch, by_rows_of, table_asset
-from exposure_assets.contracts import MetricEvents, UnitOutcomes
+from exposure_assets.contracts import MetricEvents, UnitOutcomes, segment_columns
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from exposure_assets.transforms.metric_events import metric_fields
 from exposure_assets.transforms.unit_outcomes import unit_outcomes as aggregate_outcomes
@@ -19,11 +19,13 @@ from partitions.mappings import same_day, shared_day
     UnitOutcomes,
     group="outcomes",
     batches=by_rows_of("exposure_validation"),
-    reads={"exposure_validation": same_day},
+    reads={"exposure_validation": same_day, "unit_segments": same_day},
     reads_staged={"metric_events": shared_day},
 )
-def unit_outcomes(batch: Batch, exposure_validation: pl.LazyFrame) -> pl.LazyFrame:
-    """What every assigned unit did inside its outcome window, one column per metric of the catalog."""
+def unit_outcomes(
+    batch: Batch, exposure_validation: pl.LazyFrame, unit_segments: pl.LazyFrame
+) -> pl.LazyFrame:
+    """What every assigned unit did inside its outcome window, one column per metric and segment of the catalog."""
     reach = max(
         (e.exposure.observe_days + e.outcomes.window_days for e in batch.experiments.values()), default=0
     )
@@ -35,4 +37,11 @@ def unit_outcomes(batch: Batch, exposure_validation: pl.LazyFrame) -> pl.LazyFra
         ),
         dict.fromkeys(metric_fields(batch.catalog.metrics), pl.Float64()),
     )
-    return aggregate_outcomes(exposure_validation, events, batch.experiments, batch.catalog.metrics)
+    return aggregate_outcomes(
+        exposure_validation,
+        events,
+        batch.experiments,
+        batch.catalog.metrics,
+        unit_segments,
+        segment_columns(batch.catalog.experiments),
+    )

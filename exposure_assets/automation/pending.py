@@ -95,26 +95,23 @@ def _settled(
     if cohorts.is_empty():
         return cohorts
     reach = pl.DataFrame(
-        [
-            (e.id, e.exposure_reach_days, e.exposure.observe_days + e.outcomes.window_days)
-            for e in state.catalog.experiments.values()
-        ],
-        schema={"experiment_id": pl.String, "observed": pl.Int64, "reach": pl.Int64},
+        [(e.id, e.exposure_reach_days, *e.event_reach_days) for e in state.catalog.experiments.values()],
+        schema={"experiment_id": pl.String, **dict.fromkeys(("exposed", "before", "after"), pl.Int64)},
         orient="row",
     )
     windows = cohorts.join(unsettled["assignments"], on=PARTITION, how="anti").join(
         reach, on="experiment_id", how="left", maintain_order="left"
     )
-    first_day = pl.col("day") - pl.duration(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT)
     observed = windows.select(
         "experiment_id",
-        first_day=first_day,
-        last_day=pl.col("day") + pl.duration(days=pl.col("observed").fill_null(0)),
+        first_day=pl.col("day") - pl.duration(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT),
+        last_day=pl.col("day") + pl.duration(days=pl.col("exposed").fill_null(0)),
     )
     reached = windows.select(
         experiment_id=pl.lit(_EVERY),
-        first_day=first_day,
-        last_day=pl.col("day") + pl.duration(days=pl.col("reach").fill_null(0)),
+        first_day=pl.col("day")
+        - pl.duration(days=pl.col("before").fill_null(DAYS_OBSERVED_BEFORE_ASSIGNMENT)),
+        last_day=pl.col("day") + pl.duration(days=pl.col("after").fill_null(0)),
     )
     one = pl.lit(1, pl.UInt64).alias("digest")
     exposures = unsettled["deduped_exposures"].with_columns(one)

@@ -82,13 +82,16 @@ def errors_as_sentences() -> Iterator[None]:
 
 @catalog_app.command("check")
 def catalog_check() -> None:
-    """Say what is wrong in the catalog, and where."""
+    """Say what is wrong in the catalog, and where, and what is worth a warning."""
+    from resources.catalog_warnings import catalog_warnings
     from resources.settings import Settings
     from resources.workspace import Workspace
 
     with errors_as_sentences():
         settings = Settings.from_environment()
         catalog = Workspace(settings).catalog()
+        for warning in catalog_warnings(catalog, settings.catalog):
+            print(f"warning: {warning}", file=sys.stderr)
         print(
             f"catalog ok: {len(catalog.experiments)} experiments, {len(catalog.metrics)} metrics, "
             f"{len(catalog.exposure_sources)} exposure sources in {settings.catalog}"

@@ -85,7 +85,7 @@ class Backfill:
 
     def _days_needed(self, plan: BackfillPlan, state: GraphState) -> set[date]:
         """The days that the asked-for cohorts are computed from: a window of events, and every assignment."""
-        first, last = plan.window(_reach(state.catalog))
+        first, last = plan.window(*_reach(state.catalog))
         within = {day for day in state.days if first <= day <= last}
         assigned = {
             *state.manifest.days("assignments"),
@@ -99,7 +99,7 @@ class Backfill:
     def _from_staged(self, plan: BackfillPlan, staged: Iterable[date]) -> dict[str, pl.DataFrame]:
         """The days to fold and the cohorts to list: those asked for, those that they rest on, those that changed."""
         state = self._state()
-        first, last = plan.window(_reach(state.catalog))
+        first, last = plan.window(*_reach(state.catalog))
         is_mine = pl.col("experiment_id").is_in(list(plan.experiments))
         is_near = (is_mine & pl.col("day").is_between(first, last)) | pl.col("day").is_in(list(staged))
         exposures, cohorts = state.tables["deduped_exposures"], state.tables["assignments"]
@@ -167,11 +167,8 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
     return f"{failures[0].step_key}: {error.message.strip() if error else 'failed without an error'}"
 
 
-def _reach(catalog: Catalog) -> timedelta:
-    """How far after its day a cohort's events can lie: its observation window and the longest outcome window."""
-    experiments = catalog.experiments.values()
-    days = max(
-        (max(e.exposure_reach_days, e.exposure.observe_days + e.outcomes.window_days) for e in experiments),
-        default=0,
-    )
-    return timedelta(days=days + 1)
+def _reach(catalog: Catalog) -> tuple[timedelta, timedelta]:
+    """How far before and after its day a cohort's events can lie."""
+    reaches = [e.event_reach_days for e in catalog.experiments.values()]
+    before, after = (max((reach[end] for reach in reaches), default=0) for end in (0, 1))
+    return timedelta(days=before), timedelta(days=after + 1)

@@ -32,6 +32,7 @@ _TABLES_IN_ORDER = (
     "assignments",
     "exposure_validation",
     "exposure_windows",
+    "unit_segments",
     "unit_outcomes",
     "daily_quality",
 )

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from exposure_assets.contracts import Catalog
-from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from partitions.calendar import Calendar, each_day
-
-_DAYS_BEFORE = timedelta(days=DAYS_OBSERVED_BEFORE_ASSIGNMENT)
 
 
 class BackfillError(Exception):
@@ -30,10 +27,10 @@ class BackfillPlan:
         """Every day asked for."""
         return [] if self.days is None else each_day(*self.days)
 
-    def window(self, reach: timedelta) -> tuple[date, date]:
+    def window(self, before: timedelta, after: timedelta) -> tuple[date, date]:
         """The days whose events can matter to the cohorts asked for."""
         days = self.day_list
-        return days[0] - _DAYS_BEFORE, days[-1] + reach
+        return days[0] - before, days[-1] + after
 
 
 def plan_backfill(

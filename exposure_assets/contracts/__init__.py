@@ -14,6 +14,7 @@ from exposure_assets.contracts.catalog import (
 )
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_segments import Segment, segment_column
 from exposure_assets.contracts.catalog_sources import Condition, ExposureSource
 from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
@@ -24,11 +25,18 @@ from exposure_assets.contracts.exposure_events import (
     ExposureWaterfall,
     MetricEvents,
     RejectedEvents,
+    SegmentEvents,
 )
 from exposure_assets.contracts.exposure_validation import VALIDATION_STATUSES, ExposureValidation
 from exposure_assets.contracts.exposure_windows import ExposureWindows
 from exposure_assets.contracts.landing_files import LandingFiles
-from exposure_assets.contracts.unit_outcomes import AGGREGATION_TYPES, UnitOutcomes, metric_columns
+from exposure_assets.contracts.unit_outcomes import (
+    AGGREGATION_TYPES,
+    UnitOutcomes,
+    metric_columns,
+    segment_columns,
+)
+from exposure_assets.contracts.unit_segments import UnitSegments
 
 WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
     table_name(contract): contract
@@ -41,13 +49,14 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         DedupedExposures,
         ExposureValidation,
         ExposureWindows,
+        UnitSegments,
         UnitOutcomes,
         DailyQuality,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
     table_name(contract): contract
-    for contract in (ExposureEvents, MetricEvents, AssignmentEvents, RejectedEvents)
+    for contract in (ExposureEvents, MetricEvents, SegmentEvents, AssignmentEvents, RejectedEvents)
 }
 
 __all__ = [
@@ -77,12 +86,17 @@ __all__ = [
     "OutcomeRules",
     "QualityRules",
     "RejectedEvents",
+    "Segment",
+    "SegmentEvents",
     "TableContract",
     "UnitOutcomes",
+    "UnitSegments",
     "Variation",
     "Variations",
     "columns_of",
     "empty_frame",
     "metric_columns",
+    "segment_column",
+    "segment_columns",
     "table_name",
 ]

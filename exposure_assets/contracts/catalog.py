@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_model import CatalogModel
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_segments import Segment
 from exposure_assets.contracts.catalog_sources import ExposureSource
 from exposure_assets.contracts.catalog_values import (
     CatalogScope,
@@ -126,6 +127,7 @@ class Experiment(CatalogModel):
     exposure: ExposureRules = Field(examples=["[exposure]"])
     outcomes: OutcomeRules = Field(default=OutcomeRules(), examples=["[outcomes]"])
     quality: QualityRules = Field(default=QualityRules(), examples=["[quality]"])
+    segments: tuple[Segment, ...] = Field(default=(), strict=False, examples=["[[segments]]"])
 
     @field_validator("end")
     @classmethod
@@ -148,21 +150,16 @@ class Experiment(CatalogModel):
     @field_validator("exposure")
     @classmethod
     def _windows_fit_the_experiment(cls, value: ExposureRules, info: ValidationInfo) -> ExposureRules:
-        if "start" not in info.data or "end" not in info.data or "enrollment_days" not in info.data:
-            return value
-        enrollment = _enrollment(info.data["start"], info.data["end"], info.data["enrollment_days"])
-        horizon = info.context.horizon_days if isinstance(info.context, CatalogScope) else None
-        faults = [
-            fault._replace(key=("windows", number, *fault.key))
-            for number, window in enumerate(value.windows)
-            for fault in window.faults(enrollment, value.observe_days, horizon)
-        ]
-        for id_, count in Counter(window.id for window in value.windows).items():
-            if count > 1:
-                found = f"{id_!r} {count} times"
-                faults.append(Fault(found, "a different id for each", "rename one", ("windows", "id")))
-        if faults:
-            raise refusal(*faults)
+        _refuse_misfits(value.windows, value.observe_days, info, "windows")
+        return value
+
+    @field_validator("segments")
+    @classmethod
+    def _segments_fit_the_experiment(
+        cls, value: tuple[Segment, ...], info: ValidationInfo
+    ) -> tuple[Segment, ...]:
+        if "exposure" in info.data:
+            _refuse_misfits(value, info.data["exposure"].observe_days, info)
         return value
 
     @property
@@ -176,6 +173,23 @@ class Experiment(CatalogModel):
         observe_days = self.exposure.observe_days
         reaches = (window.reach_days(self.enrollment, observe_days) for window in self.exposure.windows)
         return max(observe_days, *reaches, 0)
+
+    @property
+    def segment_reach_days(self) -> tuple[int, int]:
+        """How many days before and after an assignment day can hold events that a segment counts."""
+        reaches = [
+            segment.days_around(self.enrollment, self.exposure.observe_days) for segment in self.segments
+        ]
+        return max((before for before, _ in reaches), default=0), max(
+            (after for _, after in reaches), default=0
+        )
+
+    @property
+    def event_reach_days(self) -> tuple[int, int]:
+        """How many days before and after an assignment day can hold events of any kind that matter to a unit."""
+        before, after = self.segment_reach_days
+        outcomes = self.exposure.observe_days + self.outcomes.window_days
+        return max(DAYS_BEFORE_ASSIGNMENT, before), max(self.exposure_reach_days, outcomes, after)
 
     @property
     def enrollment_end(self) -> datetime | None:
@@ -203,6 +217,11 @@ class Experiment(CatalogModel):
         return self.start.date() - timedelta(days=DAYS_BEFORE_ASSIGNMENT)
 
     @property
+    def first_event_date(self) -> date:
+        """First UTC day (included) whose events can matter: exposures, or what segments look back to."""
+        return _shifted(self.start.date(), -self.event_reach_days[0])
+
+    @property
     def last_exposure_date(self) -> date | None:
         """Last UTC day (included) whose exposure events are accepted; None while the experiment runs."""
         return None if self.end is None else _shifted(self.end.date(), self.exposure.observe_days)
@@ -219,6 +238,31 @@ class Catalog(CatalogModel):
     @classmethod
     def _sorted_by_id(cls, value: dict[str, Any]) -> dict[str, Any]:
         return dict(sorted(value.items()))
+
+
+def _refuse_misfits(
+    windows: tuple[ExposureWindow, ...] | tuple[Segment, ...],
+    observe_days: int,
+    info: ValidationInfo,
+    *key: str,
+) -> None:
+    """Refuse windows that can't be in an experiment of its dates, and ids that stand twice."""
+    dates = [info.data[name] for name in ("start", "end", "enrollment_days") if name in info.data]
+    if len(dates) < 3:
+        return
+    horizon_days = info.context.horizon_days if isinstance(info.context, CatalogScope) else None
+    faults = [
+        fault._replace(key=(*key, number, *fault.key))
+        for number, window in enumerate(windows)
+        for fault in window.faults(_enrollment(*dates), observe_days, horizon_days)
+    ]
+    for id_, count in Counter(window.id for window in windows).items():
+        if count > 1:
+            faults.append(
+                Fault(f"{id_!r} {count} times", "a different id for each", "rename one", (*key, "id"))
+            )
+    if faults:
+        raise refusal(*faults)
 
 
 def _enrollment_end(start: datetime, end: datetime | None, days: int | None) -> datetime | None:

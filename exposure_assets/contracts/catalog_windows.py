@@ -4,9 +4,10 @@ What is counted inside a window stands in the transforms; which windows an exper
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from enum import Enum
 from fractions import Fraction
 from typing import Annotated, Literal, NamedTuple
 
@@ -20,9 +21,8 @@ ENROLLMENT_START, ENROLLMENT_END = "enrollment_start", "enrollment_end"
 ANALYSIS_WINDOW_START, ANALYSIS_WINDOW_END = "analysis_window_start", "analysis_window_end"
 MOVING_LIMITS = (ANALYSIS_WINDOW_START, ANALYSIS_WINDOW_END)
 END_OF_OBSERVATION = "1 * observation"
-_WORDS = (ENROLLMENT_START, ENROLLMENT_END, *MOVING_LIMITS)
 _FRACTION = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*\*\s*observation", re.ASCII)
-_EXPECTED = f"a whole number of days, one of {', '.join(_WORDS)}, or a share such as '0.9 * observation'"
+_SHARE = "0.9 * observation"
 _PERIODS = ("daily", "weekly", "overall")
 # A window lies within a horizon of the first or the last day of enrollment, or moves along with the unit.
 _DAYS_TRIED = 2 * 366
@@ -32,27 +32,34 @@ Anchor = Literal["unit", "experiment"]
 Limit = int | str
 
 
-def _limit(value: object, info: ValidationInfo) -> object:
-    """A limit as it is kept: a number of days, a word, or a share in its shortest spelling."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise refusal(Fault(_shown(value), _EXPECTED, "write for example 14, without quotes"))
-    if isinstance(value, int):
-        if value < 0:
-            remedy = (
-                "an exposure window lies after the assignment; for what lies before it there are [[segments]]"
-            )
-            raise refusal(Fault(f"{value}", "0 or more days", remedy))
-        return within_horizon(value, info)
-    if value in _WORDS:
-        return value
-    share = _FRACTION.fullmatch(value.strip())
-    if share is None:
-        remedy = nearest(value, (*_WORDS, "0.9 * observation"))
-        raise refusal(Fault(_shown(value), _EXPECTED, remedy))
-    if Fraction(share[1]) > 1:
-        remedy = 'a window ends with the observation at the latest: "1 * observation"'
-        raise refusal(Fault(_shown(value), "a share of the observation from 0 to 1", remedy))
-    return f"{share[1]} * observation"
+@dataclass(frozen=True)
+class LimitGrammar:
+    """Which limits a kind of window may have beside whole days and shares of the observation."""
+
+    words: tuple[str, ...]
+    has_days_before: bool
+    example: int
+
+    def limit(self, value: object, info: ValidationInfo) -> object:
+        """A limit as it is kept: a number of days, a word, or a share in its one spelling."""
+        expected = f"a whole number of days, one of {', '.join(self.words)}, or a share such as {_SHARE!r}"
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise refusal(Fault(_shown(value), expected, f"write for example {self.example}, without quotes"))
+        if isinstance(value, int):
+            if value < 0 and not self.has_days_before:
+                remedy = "exposure windows lie after the assignment; what lies before it is for [[segments]]"
+                raise refusal(Fault(f"{value}", "0 or more days", remedy))
+            within_horizon(abs(value), info)
+            return value
+        if value in self.words:
+            return value
+        share = _FRACTION.fullmatch(value.strip())
+        if share is None:
+            raise refusal(Fault(_shown(value), expected, nearest(value, (*self.words, _SHARE))))
+        if Fraction(share[1]) > 1:
+            remedy = "a window ends with the observation at the latest: '1 * observation'"
+            raise refusal(Fault(_shown(value), "a share of the observation from 0 to 1", remedy))
+        return f"{share[1]} * observation"
 
 
 def _shown(value: object) -> str:
@@ -60,7 +67,11 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-WindowLimit = Annotated[Limit, BeforeValidator(_limit)]
+_GRAMMAR = LimitGrammar(
+    words=(ENROLLMENT_START, ENROLLMENT_END, *MOVING_LIMITS), has_days_before=False, example=14
+)
+
+WindowLimit = Annotated[Limit, BeforeValidator(_GRAMMAR.limit)]
 
 
 @dataclass(frozen=True)
@@ -84,15 +95,29 @@ class Enrollment:
         return (self.last_date - self.first_date).days
 
 
+class Origin(Enum):
+    """What a bound is counted from."""
+
+    CALENDAR = "the epoch"
+    ASSIGNMENT_DATE = "the midnight with which the unit's assignment day begins"
+    ASSIGNED_AT = "the unit's assignment itself"
+
+
 class Bound(NamedTuple):
-    """A window's begin or end: microseconds since the epoch, or since the midnight of the unit's assignment day."""
+    """Where a window begins or ends, in microseconds from its origin."""
 
     microseconds: int
-    is_of_unit: bool
+    origin: Origin
 
-    def on(self, assignment_date: date) -> int:
-        """Microseconds since the epoch for a unit assigned on a day."""
-        return self.microseconds + (_midnight(assignment_date) if self.is_of_unit else 0)
+    def on(self, assignment_date: date, is_end: bool) -> int:
+        """Microseconds since the epoch for a unit assigned on a day; for the assignment itself the widest it can be."""
+        match self.origin:
+            case Origin.CALENDAR:
+                return self.microseconds
+            case Origin.ASSIGNMENT_DATE:
+                return self.microseconds + midnight(assignment_date)
+            case Origin.ASSIGNED_AT:
+                return self.microseconds + midnight(assignment_date) + is_end * DAY_MICROSECONDS
 
 
 class AnalysisWindow(NamedTuple):
@@ -127,25 +152,40 @@ def bound_of(
         ValueError: the limit needs an end of enrollment, or an analysis window, and there is none.
     """
     is_of_unit = anchor == "unit"
-    origin = 0 if is_of_unit else _midnight(enrollment.first_date)
+    origin = Origin.ASSIGNMENT_DATE if is_of_unit else Origin.CALENDAR
+    zero = 0 if is_of_unit else midnight(enrollment.first_date)
     match limit:
         case int():
-            return Bound(origin + (limit + is_end) * DAY_MICROSECONDS, is_of_unit)
+            return Bound(zero + (limit + is_end) * DAY_MICROSECONDS, origin)
         case "enrollment_start":
-            return Bound(_midnight(enrollment.first_date) + is_end * DAY_MICROSECONDS, False)
+            return Bound(midnight(enrollment.first_date) + is_end * DAY_MICROSECONDS, Origin.CALENDAR)
         case "enrollment_end":
             days = enrollment.days + is_end
-            return Bound(_midnight(enrollment.first_date) + days * DAY_MICROSECONDS, False)
+            return Bound(midnight(enrollment.first_date) + days * DAY_MICROSECONDS, Origin.CALENDAR)
         case "analysis_window_start" | "analysis_window_end":
             if window is None:
                 raise ValueError(f"found {limit} without an analysis window, expected one")
             day = window.first_day if limit == ANALYSIS_WINDOW_START else window.last_day
             day += is_end if is_of_unit else is_end + enrollment.days
-            return Bound(origin + day * DAY_MICROSECONDS, is_of_unit)
+            return Bound(zero + day * DAY_MICROSECONDS, origin)
         case _:
             days = observe_days + 1 + (0 if is_of_unit else enrollment.days)
             share = Fraction(limit.partition("*")[0].strip())
-            return Bound(origin + int(share * days * DAY_MICROSECONDS), is_of_unit)
+            return Bound(zero + int(share * days * DAY_MICROSECONDS), origin)
+
+
+def is_empty(starts: Sequence[Bound], ends: Sequence[Bound], enrollment: Enrollment) -> bool:
+    """Whether the time after every start and before every end is empty, whatever day a unit is assigned on."""
+    first = enrollment.first_date
+    last = enrollment.last_date or first + timedelta(days=_DAYS_TRIED)
+    tried = min((last - first).days, _DAYS_TRIED)
+    days = (
+        day + timedelta(days=n) for n in range(tried + 1) for day in (first, last - timedelta(days=tried))
+    )
+    return not any(
+        all(start.on(day, is_end=False) < end.on(day, is_end=True) for start in starts for end in ends)
+        for day in days
+    )
 
 
 def needs_enrollment_end(limit: Limit, anchor: Anchor) -> bool:
@@ -155,7 +195,8 @@ def needs_enrollment_end(limit: Limit, anchor: Anchor) -> bool:
     return anchor == "experiment" and isinstance(limit, str) and limit != ENROLLMENT_START
 
 
-def _midnight(day: date) -> int:
+def midnight(day: date) -> int:
+    """The first instant of a UTC day, in microseconds since the epoch."""
     return (datetime(day.year, day.month, day.day, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -206,8 +247,7 @@ class ExposureWindow(CatalogModel):
     @classmethod
     def _ends_after_it_starts(cls, value: Limit, info: ValidationInfo) -> Limit:
         start = info.data.get("start")
-        both_days = isinstance(start, int) and isinstance(value, int)
-        if both_days and value < start:
+        if isinstance(start, int) and isinstance(value, int) and value < start:
             raise refusal(Fault(f"{value}", f"at least start, which is {start}", "correct one of the two"))
         return value
 
@@ -244,16 +284,16 @@ class ExposureWindow(CatalogModel):
         starts = [bound_of(self.start, self.anchor, False, enrollment, observe_days, window)]
         ends = [bound_of(self.end, self.anchor, True, enrollment, observe_days, window)]
         if not self.moves_on_the_calendar:
-            starts.append(Bound(window.first_day * DAY_MICROSECONDS, True))
-            ends.append(Bound((window.last_day + 1) * DAY_MICROSECONDS, True))
-        return [bound for bound in starts if not bound.is_of_unit or bound.microseconds > 0], ends
+            starts.append(Bound(window.first_day * DAY_MICROSECONDS, Origin.ASSIGNMENT_DATE))
+            ends.append(Bound((window.last_day + 1) * DAY_MICROSECONDS, Origin.ASSIGNMENT_DATE))
+        return [bound for bound in starts if bound.origin is Origin.CALENDAR or bound.microseconds > 0], ends
 
     def reach_days(self, enrollment: Enrollment, observe_days: int) -> int:
         """The last day on which an exposure can count, as days after the assignment day, for any unit."""
-        first = _midnight(enrollment.first_date)
+        first = midnight(enrollment.first_date)
         ends = [self.bounds(window, enrollment, observe_days)[1] for window in self.sequences(observe_days)]
         last = [
-            min(bound.microseconds - (0 if bound.is_of_unit else first) for bound in bounds)
+            min(bound.microseconds - (first if bound.origin is Origin.CALENDAR else 0) for bound in bounds)
             for bounds in ends
         ]
         return -(-max(last, default=0) // DAY_MICROSECONDS) - 1
@@ -279,22 +319,7 @@ class ExposureWindow(CatalogModel):
             expected = f"at most the graph's horizon of {horizon_days} days"
             remedy = 'use anchor = "unit", shorten the window, or raise EXPOSURES_HORIZON_DAYS'
             yield Fault(found, expected, remedy, ("end",))
-        elif all(self._is_empty(window, enrollment, observe_days) for window in windows):
+        elif all(is_empty(*self.bounds(window, enrollment, observe_days), enrollment) for window in windows):
             found = f"{self.start!r} to {self.end!r}, which is empty for every unit"
             expected = "an end after the start, inside the analysis windows"
             yield Fault(found, expected, "move one of the two", ("end",))
-
-    def _is_empty(self, window: AnalysisWindow, enrollment: Enrollment, observe_days: int) -> bool:
-        """Whether the window is empty whatever day a unit is assigned on."""
-        starts, ends = self.bounds(window, enrollment, observe_days)
-        first = enrollment.first_date
-        last = enrollment.last_date or first + timedelta(days=_DAYS_TRIED)
-        tried = min((last - first).days, _DAYS_TRIED)
-        days = (
-            day + timedelta(days=n) for n in range(tried + 1) for day in (first, last - timedelta(days=tried))
-        )
-        return not any(
-            max((bound.on(day) for bound in starts), default=min(bound.on(day) for bound in ends) - 1)
-            < min(bound.on(day) for bound in ends)
-            for day in days
-        )

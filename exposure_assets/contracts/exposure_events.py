@@ -75,6 +75,29 @@ class MetricEvents(TableContract):
         return {"date": "event_date"}
 
 
+class SegmentEvents(TableContract):
+    """Events that a segment counts, each once per rule, staged by the UTC day of `occurred_at`."""
+
+    rule: pl.String = pa.Field(
+        description="Which events count: event name and filter, as the catalog has them."
+    )
+    event_id: pl.String = pa.Field(description="Id of the raw event.")
+    unit_id: pl.String = pa.Field(description="The unit that did it.")
+    occurred_at: UtcInstant = pa.Field(description="When it happened.")
+    event_date: pl.Date = pa.Field(description="UTC day of `occurred_at`.")
+
+    class Config:
+        name = "segment_events"
+
+    @classmethod
+    def grain(cls) -> tuple[str, ...]:
+        return ("rule", "event_id")
+
+    @classmethod
+    def partition_columns(cls) -> dict[str, str]:
+        return {"date": "event_date"}
+
+
 class RejectedEvents(TableContract):
     """One row per raw row that was not accepted, with the reason, by arrival day."""
 

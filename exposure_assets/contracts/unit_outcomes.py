@@ -1,4 +1,4 @@
-"""Contract of `unit_outcomes`: one row per assignment with one column per metric of the catalog.
+"""Contract of `unit_outcomes`: one row per assignment with one column per metric and segment of the catalog.
 
 How outcomes are aggregated stands in `transforms.unit_outcomes`.
 """
@@ -10,7 +10,9 @@ import polars as pl
 from pandera.api.polars.types import PolarsData
 
 from exposure_assets.contracts.base import AssignedUnitContract, UtcInstant, holds
+from exposure_assets.contracts.catalog import Experiment
 from exposure_assets.contracts.catalog_metrics import Metric
+from exposure_assets.contracts.catalog_segments import segment_column
 
 AGGREGATION_TYPES: dict[str, type[pl.DataType]] = {
     "count": pl.Int64,
@@ -24,7 +26,7 @@ AGGREGATION_TYPES: dict[str, type[pl.DataType]] = {
 
 
 class UnitOutcomes(AssignedUnitContract):
-    """One row per assignment: what the unit did inside its outcome window; metric columns follow."""
+    """One row per assignment: what the unit did inside its outcome window; columns of metrics and segments follow."""
 
     experiment_id: pl.String = pa.Field(description="The experiment.")
     unit_id: pl.String = pa.Field(description="The assigned unit.")
@@ -48,3 +50,9 @@ class UnitOutcomes(AssignedUnitContract):
 def metric_columns(metrics: Mapping[str, Metric]) -> dict[str, type[pl.DataType]]:
     """The columns that the catalog's metrics add to `unit_outcomes`, in the order of their ids."""
     return {metric.id: AGGREGATION_TYPES[metric.aggregation] for _, metric in sorted(metrics.items())}
+
+
+def segment_columns(experiments: Mapping[str, Experiment]) -> dict[str, type[pl.DataType]]:
+    """The columns that the catalog's segments add to `unit_outcomes`, in the order of their ids."""
+    ids = sorted({segment.id for e in experiments.values() for segment in e.segments})
+    return {segment_column(segment_id): pl.Boolean for segment_id in ids}

@@ -12,6 +12,7 @@ from exposure_assets.contracts import Catalog
 from exposure_assets.transforms.catalog_entries import acceptance_rules
 from exposure_assets.transforms.digests import DIGEST, differing, digest_of, mixed
 from exposure_assets.transforms.partition_versions import outdated
+from exposure_assets.transforms.segment_events import segment_rules
 
 # Kinds of rows in the ledger of staging beside the staged tables. `inputs`: the landing zone's share in a day and the
 # catalog's in every row; `acceptance`: the catalog's share in the rows that name an experiment, by that name.
@@ -23,10 +24,12 @@ _UNKNOWN = "unknown"
 
 
 def common_acceptance(catalog: Catalog) -> int:
-    """The digest of what decides about every row: exposure sources, and the events and fields of metrics."""
+    """The digest of what decides about every row: exposure sources, what metrics and segments count and read."""
     sources = [source.model_dump_json() for source in catalog.exposure_sources.values()]
     metrics = sorted({f"{metric.event}\n{metric.field}" for metric in catalog.metrics.values()})
-    return digest_of("\x00".join([f"{_STAGING_VERSION} {pl.__version__}", *sources, *metrics]))
+    return digest_of(
+        "\x00".join([f"{_STAGING_VERSION} {pl.__version__}", *sources, *metrics, *segment_rules(catalog)])
+    )
 
 
 def acceptance(catalog: Catalog, names: Iterable[str]) -> pl.DataFrame:

@@ -29,4 +29,5 @@ def entry_versions(catalog: Catalog) -> dict[str, int]:
 def _rules(catalog: Catalog, experiment: Experiment) -> str:
     metrics = [catalog.metrics[metric].model_dump_json() for metric in experiment.outcomes.metrics]
     judged = experiment.exposure.model_dump_json(), experiment.outcomes.model_dump_json()
-    return "\x00".join([acceptance_rules(experiment), *judged, *metrics])
+    segments = [segment.model_dump_json() for segment in experiment.segments]
+    return "\x00".join([acceptance_rules(experiment), *judged, *metrics, *segments])

@@ -8,7 +8,8 @@ from datetime import date
 
 import polars as pl
 
-from exposure_assets.contracts import Catalog, Condition, Experiment, ExposureSource
+from exposure_assets.contracts import Catalog, Experiment, ExposureSource
+from exposure_assets.transforms.conditions import all_hold
 from exposure_assets.transforms.fields import HAS_PROPERTIES, field_column, is_property
 
 ROW = "raw_row"
@@ -60,7 +61,7 @@ def _judged_by(source: ExposureSource, rows: pl.DataFrame, catalog: Catalog) -> 
     key = [HAS_PROPERTIES, *(field_column(path) for path in paths)]
     experiment, variation = pl.col(field_column(source.experiment)), pl.col(field_column(source.variation))
     is_unreadable = ~pl.col(HAS_PROPERTIES) if any(map(is_property, paths)) else pl.lit(False)
-    passes_filter = pl.all_horizontal([pl.lit(True), *(_holds(condition) for condition in source.filter)])
+    passes_filter = all_hold(source.filter)
     ours = {e.id: e for e in catalog.experiments.values() if e.exposure.source == source.id}
     distinct = (
         rows.lazy()
@@ -80,18 +81,6 @@ def _judged_by(source: ExposureSource, rows: pl.DataFrame, catalog: Catalog) -> 
     return (
         rows.select(ROW, *key).join(distinct, on=key, how="inner", nulls_equal=True).select(_OUTCOMES.keys())
     )
-
-
-def _holds(condition: Condition) -> pl.Expr:
-    """A missing value is in no list and equals nothing, so it is `not_in` every list."""
-    field = pl.col(field_column(condition.field))
-    if condition.in_ is not None:
-        return field.is_in(list(condition.in_)).fill_null(False)
-    if condition.not_in is not None:
-        return ~field.is_in(list(condition.not_in)).fill_null(False)
-    if condition.equals is not None:
-        return (field == condition.equals).fill_null(False)
-    return field.is_null() if condition.is_null else field.is_not_null()
 
 
 def _known_variations(experiments: Mapping[str, Experiment]) -> pl.LazyFrame:

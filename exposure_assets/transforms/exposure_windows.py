@@ -8,9 +8,11 @@ from collections.abc import Mapping
 import polars as pl
 
 from exposure_assets.contracts import Experiment, ExposureWindows, columns_of
-from exposure_assets.contracts.catalog_windows import Bound
+from exposure_assets.contracts.catalog_windows import Bound, Origin
+from exposure_assets.transforms.counting import counts_in_windows
 
-_ROW, _BOUND = "assignment_row", "bound"
+_ORIGINS = (Origin.CALENDAR, Origin.ASSIGNMENT_DATE)
+_ROW = "assignment_row"
 _INSTANT = pl.Datetime("us", "UTC")
 _KEY = ["experiment_id", "unit_id"]
 
@@ -38,7 +40,9 @@ def exposure_windows(
         .collect()
     )
     windows = _windows_of_units(assigned, experiments)
-    counted = windows.with_columns(exposure_count=_counts(windows, _instants(assigned, exposures)))
+    counted = windows.with_columns(
+        exposure_count=counts_in_windows(windows, _instants(assigned, exposures), _ROW)
+    )
     return (
         counted.lazy()
         .with_columns(is_exposed_in_window=pl.col("exposure_count") > 0, is_exposed_to_date=_to_date())
@@ -70,8 +74,8 @@ def _definitions(experiments: Mapping[str, Experiment]) -> pl.LazyFrame:
             for part in window.sequences(e.exposure.observe_days):
                 starts, ends = window.bounds(part, e.enrollment, e.exposure.observe_days)
                 bounds = (
-                    *(max(_of_kind(starts, is_of_unit), default=None) for is_of_unit in (False, True)),
-                    *(min(_of_kind(ends, is_of_unit), default=None) for is_of_unit in (False, True)),
+                    *(max(_from(starts, origin), default=None) for origin in _ORIGINS),
+                    *(min(_from(ends, origin), default=None) for origin in _ORIGINS),
                 )
                 rows.append((e.id, window.id, part.id, part.index, *bounds))
     return pl.LazyFrame(
@@ -90,8 +94,8 @@ def _definitions(experiments: Mapping[str, Experiment]) -> pl.LazyFrame:
     )
 
 
-def _of_kind(bounds: list[Bound], is_of_unit: bool) -> list[int]:
-    return [bound.microseconds for bound in bounds if bound.is_of_unit == is_of_unit]
+def _from(bounds: list[Bound], origin: Origin) -> list[int]:
+    return [bound.microseconds for bound in bounds if bound.origin is origin]
 
 
 def _windows_of_units(assigned: pl.DataFrame, experiments: Mapping[str, Experiment]) -> pl.DataFrame:
@@ -126,32 +130,6 @@ def _instants(assigned: pl.DataFrame, exposures: pl.LazyFrame) -> pl.DataFrame:
         .explode("at", "events")
     )
     return pl.concat([first, later]).collect()
-
-
-def _counts(windows: pl.DataFrame, instants: pl.DataFrame) -> pl.Series:
-    """The exposure events inside every window, in the order of `windows`.
-
-    Instants and bounds are sorted together once, whatever the number of windows: a window holds as many events as the
-    running total grows between its bounds. At the same microsecond a bound comes first, so that a start includes the
-    instant and an end does not.
-    """
-    bounds = pl.concat(
-        windows.select(
-            _ROW,
-            pl.col(column).alias("at"),
-            pl.lit(0, pl.Int64).alias("events"),
-            (2 * pl.int_range(pl.len(), dtype=pl.UInt32) + offset).alias(_BOUND),
-        )
-        for offset, column in enumerate(("window_start_at", "window_end_at"))
-    )
-    totals = (
-        pl.concat([bounds, instants.with_columns(pl.lit(None, pl.UInt32).alias(_BOUND))])
-        .sort(_ROW, "at", _BOUND, nulls_last=True)
-        .with_columns(pl.col("events").cum_sum())
-        .filter(pl.col(_BOUND).is_not_null())
-        .sort(_BOUND)["events"]
-    )
-    return (totals.gather_every(2, 1) - totals.gather_every(2)).alias("exposure_count")
 
 
 def _to_date() -> pl.Expr:

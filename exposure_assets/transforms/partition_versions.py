@@ -12,7 +12,7 @@ from functools import cached_property
 
 import polars as pl
 
-from exposure_assets.contracts import Catalog
+from exposure_assets.contracts import Catalog, Experiment
 from exposure_assets.transforms.catalog_entries import entry_versions
 from exposure_assets.transforms.daily_quality import DAYS_TO_ASSIGN_AFTER_EXPOSURE
 from exposure_assets.transforms.digests import DIGEST, digest_of, digests_of_windows, mixed
@@ -39,6 +39,7 @@ CODE_VERSIONS = {
     "assignments": 1,
     "exposure_validation": 1,
     "exposure_windows": 1,
+    "unit_segments": 1,
     "unit_outcomes": 1,
     "daily_quality": 1,
 }
@@ -50,7 +51,8 @@ UPSTREAM = {
     "assignments": (),
     "exposure_validation": ("assignments", "deduped_exposures"),
     "exposure_windows": ("assignments", "deduped_exposures"),
-    "unit_outcomes": ("exposure_validation", "assignments"),
+    "unit_segments": ("assignments",),
+    "unit_outcomes": ("exposure_validation", "unit_segments", "assignments"),
     "daily_quality": ("exposure_validation", "deduped_exposures", "assignments"),
 }
 
@@ -76,7 +78,8 @@ class Inputs:
     def rules(self) -> pl.DataFrame:
         """Per experiment a digest of its definition, and how many days a cohort looks back and ahead.
 
-        `observed` days ahead for its verdict, `exposed` for its windows, `before` back and `after` ahead for outcomes.
+        `observed` days ahead for its verdict, `exposed` for its windows, `before` back and `after` ahead for outcomes,
+        `looked_back` and `looked_ahead` for segments.
         """
         versions = entry_versions(self.catalog)
         rows = [
@@ -87,10 +90,13 @@ class Inputs:
                 e.exposure_reach_days,
                 math.ceil(e.exposure.grace_minutes / (24 * 60)),
                 e.exposure.observe_days + e.outcomes.window_days,
+                *e.segment_reach_days,
             )
             for e in self.catalog.experiments.values()
         ]
-        days = dict.fromkeys(("observed", "exposed", "before", "after"), pl.Int64())
+        days = dict.fromkeys(
+            ("observed", "exposed", "before", "after", "looked_back", "looked_ahead"), pl.Int64()
+        )
         schema = {"experiment_id": pl.String(), "rules": DIGEST, **days}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -114,8 +120,12 @@ def wanted_versions(table: str, inputs: Inputs, computed: pl.DataFrame) -> pl.Da
 
 
 def experiments_with(table: str, catalog: Catalog) -> list[str]:
-    """The experiments of the catalog that have rows in a table: not every one has exposure windows."""
-    return [e.id for e in catalog.experiments.values() if table != "exposure_windows" or e.exposure.windows]
+    """The experiments of the catalog that have rows in a table: not every one has windows or segments."""
+    has_rows: dict[str, Callable[[Experiment], object]] = {
+        "exposure_windows": lambda e: e.exposure.windows,
+        "unit_segments": lambda e: e.segments,
+    }
+    return [e.id for e in catalog.experiments.values() if has_rows.get(table, bool)(e)]
 
 
 def catalog_version(catalog: Catalog) -> int:
@@ -157,11 +167,16 @@ def _exposure_validation(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame
 
 
 def _exposure_windows(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
-    cohorts = _holding(inputs, "assignments")
-    cohorts = cohorts.filter(
-        pl.col("experiment_id").is_in(experiments_with("exposure_windows", inputs.catalog))
-    )
+    cohorts = _cohorts_of(inputs, "exposure_windows")
     return _cohorts_with_exposures(inputs, cohorts, computed, pl.col("exposed"))
+
+
+def _cohorts_of(inputs: Inputs, table: str) -> pl.DataFrame:
+    """The cohorts that hold assignments, of the experiments that have rows in a table."""
+    having_rows = pl.DataFrame(
+        {"experiment_id": experiments_with(table, inputs.catalog)}, schema={"experiment_id": pl.String}
+    )
+    return _holding(inputs, "assignments").join(having_rows, on="experiment_id", how="semi")
 
 
 def _cohorts_with_exposures(
@@ -178,35 +193,67 @@ def _cohorts_with_exposures(
     return _versions(_where(cohorts, "version", exposures), "rules", "version", "digest")
 
 
+def _unit_segments(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    rules = {
+        e.id: tuple(sorted({segment.rule for segment in e.segments}))
+        for e in inputs.catalog.experiments.values()
+    }
+    cohorts = _with_rules(inputs, _cohorts_of(inputs, "unit_segments"), computed)
+    events = _events_around(inputs, "segment_events", rules, cohorts, "looked_back", "looked_ahead")
+    return _versions(_where(cohorts, "version", events), "rules", "version", "digest")
+
+
 def _unit_outcomes(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
     catalog = inputs.catalog
-    events_of = {
+    events = {
         e.id: tuple(sorted({catalog.metrics[metric].event for metric in e.outcomes.metrics}))
         for e in catalog.experiments.values()
     }
+    judged = inputs.recorded["exposure_validation"].rename({"version": "verdicts"})
+    cut = inputs.recorded["unit_segments"].rename({"version": "segments"})
+    assigned = _holding(inputs, "assignments").join(judged, on=PARTITION).join(cut, on=PARTITION, how="left")
+    cohorts = _with_rules(inputs, assigned, computed)
+    outcomes = _events_around(inputs, "metric_events", events, cohorts, "before", "after")
+    return _versions(_where(cohorts, "version", outcomes), "rules", "verdicts", "segments", "digest")
+
+
+def _events_around(
+    inputs: Inputs,
+    kind: str,
+    keys_of: Mapping[str, tuple[str, ...]],
+    cohorts: pl.DataFrame,
+    before: str,
+    after: str,
+) -> pl.Series:
+    """Per cohort a digest of the staged events around it that its experiment looks at.
+
+    Args:
+        inputs: With the ledger.
+        kind: The staged table.
+        keys_of: Per experiment the keys of the ledger that it looks at.
+        cohorts: With `experiment_id`, `day` and the two columns of days.
+        before: The column that says how many days before the cohort count.
+        after: The one that says how many after it.
+    """
     # Thousands of experiments look at a few sets of events: days are digested per set, not per experiment.
-    sets = {events: str(n) for n, events in enumerate(dict.fromkeys(events_of.values()))}
-    events = pl.DataFrame(
-        [(number, event) for events, number in sets.items() for event in events],
+    sets = {keys: str(n) for n, keys in enumerate(dict.fromkeys(keys_of.values()))}
+    members = pl.DataFrame(
+        [(number, key) for keys, number in sets.items() for key in keys],
         schema={"experiment_id": pl.String, "key": pl.String},
         orient="row",
     )
     daily = (
-        inputs.ledger.filter(kind="metric_events")
-        .join(events, on="key")
+        inputs.ledger.filter(kind=kind)
+        .join(members, on="key")
         .group_by("experiment_id", "day")
         .agg(mixed(pl.col("key"), pl.col("digest")).sum().alias("digest"))
     )
-    judged = inputs.recorded["exposure_validation"].rename({"version": "verdicts"})
-    assigned = _holding(inputs, "assignments").join(judged, on=PARTITION)
-    cohorts = _with_rules(inputs, assigned, computed)
     windows = cohorts.select(
-        pl.col("experiment_id").replace_strict({e: sets[events] for e, events in events_of.items()}),
-        first_day=pl.col("day") - pl.duration(days=pl.col("before")),
-        last_day=pl.col("day") + pl.duration(days=pl.col("after")),
+        pl.col("experiment_id").replace_strict({e: sets[keys] for e, keys in keys_of.items()}),
+        first_day=pl.col("day") - pl.duration(days=pl.col(before)),
+        last_day=pl.col("day") + pl.duration(days=pl.col(after)),
     )
-    outcomes = digests_of_windows(windows, daily)
-    return _versions(_where(cohorts, "version", outcomes), "rules", "verdicts", "digest")
+    return digests_of_windows(windows, daily)
 
 
 def _daily_quality(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
@@ -229,6 +276,7 @@ _WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "assignments": _assignments,
     "exposure_validation": _exposure_validation,
     "exposure_windows": _exposure_windows,
+    "unit_segments": _unit_segments,
     "unit_outcomes": _unit_outcomes,
     "daily_quality": _daily_quality,
 }

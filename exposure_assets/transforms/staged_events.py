@@ -27,6 +27,7 @@ from exposure_assets.transforms.exposure_events import (
 )
 from exposure_assets.transforms.fields import properties_text, with_fields
 from exposure_assets.transforms.metric_events import metric_events
+from exposure_assets.transforms.segment_events import segment_events
 
 # The order in which copies are compared after their time: the contract's order of the columns.
 _REMAINING = ("event_name", "unit_id", "ingested_at", "session_id", "value")
@@ -43,6 +44,7 @@ class StagedEvents:
 
     exposure_events: pl.DataFrame
     metric_events: pl.DataFrame
+    segment_events: pl.DataFrame
     rejected_events: pl.DataFrame
     exposure_waterfall: pl.DataFrame
     settled_ids: pl.Series
@@ -82,6 +84,7 @@ def stage_events(
     return StagedEvents(
         exposure_events=_exposures(verdicts, rows, day),
         metric_events=metric_events(counting, catalog.metrics),
+        segment_events=segment_events(counting, catalog),
         rejected_events=_rejected(verdicts, rows, of_day.filter(is_copy)),
         exposure_waterfall=_waterfall(verdicts, rows, day),
         settled_ids=settled_by(counting, suspect_hashes),
