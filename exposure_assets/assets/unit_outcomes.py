@@ -12,6 +12,7 @@ from exposure_assets.contracts import MetricEvents, UnitOutcomes, segment_column
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from exposure_assets.transforms.metric_events import metric_fields
 from exposure_assets.transforms.unit_outcomes import unit_outcomes as aggregate_outcomes
+from exposure_assets.transforms.unit_segments import cut_by_segments
 from partitions.mappings import same_day, shared_day
 
 
@@ -37,11 +38,6 @@ def unit_outcomes(
         ),
         dict.fromkeys(metric_fields(batch.catalog.metrics), pl.Float64()),
     )
-    return aggregate_outcomes(
-        exposure_validation,
-        events,
-        batch.experiments,
-        batch.catalog.metrics,
-        unit_segments,
-        segment_columns(batch.catalog.experiments),
-    )
+    outcomes = aggregate_outcomes(exposure_validation, events, batch.experiments, batch.catalog.metrics)
+    columns = segment_columns(batch.catalog.experiments)
+    return cut_by_segments(outcomes, unit_segments, batch.experiments, columns)

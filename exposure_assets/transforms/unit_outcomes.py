@@ -7,15 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from exposure_assets.contracts import (
-    Experiment,
-    Metric,
-    UnitOutcomes,
-    columns_of,
-    metric_columns,
-    segment_columns,
-)
-from exposure_assets.transforms.unit_segments import columns_by_segment
+from exposure_assets.contracts import Experiment, Metric, UnitOutcomes, columns_of, metric_columns
 
 _ROW = "outcome_row"
 
@@ -25,13 +17,10 @@ def unit_outcomes(
     metric_events: pl.LazyFrame,
     experiments: Mapping[str, Experiment],
     metrics: Mapping[str, Metric],
-    segments: pl.LazyFrame,
-    segment_dtypes: Mapping[str, type[pl.DataType]],
 ) -> pl.LazyFrame:
     """Aggregate the metric events of every assigned unit inside its outcome window.
 
-    Grain out: one row per (experiment_id, unit_id) of `validation`, with one column per metric and per segment of the
-    catalog.
+    Grain out: one row per (experiment_id, unit_id) of `validation`, with one column per metric of the catalog.
 
     A window is `[anchor_at, anchor_at + window_days)`. A unit without events has 0 (`converted`: false; mean, min,
     max: null); a metric that the experiment does not list is null. Floats are added in the order of
@@ -42,8 +31,6 @@ def unit_outcomes(
         metric_events: Obeys `contracts.MetricEvents`; has to cover every window.
         experiments: The experiments of `validation`.
         metrics: All metrics of the catalog.
-        segments: Obeys `contracts.UnitSegments`; of the same assignments.
-        segment_dtypes: The columns of all segments of the catalog; null for units of experiments without the segment.
     """
     anchored = _anchored(validation, experiments).with_row_index(_ROW).collect()
     aggregates = _aggregates(anchored, metric_events, experiments, metrics)
@@ -54,25 +41,8 @@ def unit_outcomes(
             _completed(metric, [e.id for e in experiments.values() if metric.id in e.outcomes.metrics])
             for metric in metrics.values()
         )
-        .join(
-            columns_by_segment(segments, experiments),
-            on=["experiment_id", "unit_id"],
-            how="left",
-            maintain_order="left",
-        )
-        .select(*columns_of(UnitOutcomes), *metric_columns(metrics), *_segments(experiments, segment_dtypes))
+        .select(*columns_of(UnitOutcomes), *metric_columns(metrics))
     )
-
-
-def _segments(
-    experiments: Mapping[str, Experiment], dtypes: Mapping[str, type[pl.DataType]]
-) -> list[pl.Expr]:
-    """The columns of all segments: those of these experiments as they are, the others null."""
-    ours = segment_columns(experiments)
-    return [
-        pl.col(column) if column in ours else pl.lit(None, dtype).alias(column)
-        for column, dtype in dtypes.items()
-    ]
 
 
 def _anchored(validation: pl.LazyFrame, experiments: Mapping[str, Experiment]) -> pl.LazyFrame:

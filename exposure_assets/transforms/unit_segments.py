@@ -41,18 +41,34 @@ def unit_segments(
     )
 
 
-def columns_by_segment(segments: pl.LazyFrame, experiments: Mapping[str, Experiment]) -> pl.LazyFrame:
-    """One row per unit with one Boolean column per segment; null where the unit's experiment has no such segment.
+def cut_by_segments(
+    outcomes: pl.LazyFrame,
+    segments: pl.LazyFrame,
+    experiments: Mapping[str, Experiment],
+    columns: Mapping[str, type[pl.DataType]],
+) -> pl.LazyFrame:
+    """Add one Boolean column per segment of the catalog, so that outcomes can be cut by them.
+
+    Grain out: the rows of `outcomes`. Null where the unit's experiment has no such segment.
 
     Args:
-        segments: Obeys `contracts.UnitSegments`.
-        experiments: Their experiments.
+        outcomes: One row per (experiment_id, unit_id).
+        segments: Obeys `contracts.UnitSegments`; of the same assignments.
+        experiments: The experiments of `outcomes`.
+        columns: The columns of all segments of the catalog, as `contracts.segment_columns` names them.
     """
-    ids = sorted({segment.id for e in experiments.values() for segment in e.segments})
-    is_in = pl.col("is_in_segment")
-    return segments.group_by("experiment_id", "unit_id").agg(
-        is_in.filter(pl.col("segment_id") == segment_id).first().alias(segment_column(segment_id))
-        for segment_id in ids
+    key = ["experiment_id", "unit_id"]
+    ours = {segment_column(segment.id): segment.id for e in experiments.values() for segment in e.segments}
+    by_unit = segments.group_by(key).agg(
+        pl.col("is_in_segment").filter(pl.col("segment_id") == segment_id).first().alias(column)
+        for column, segment_id in ours.items()
+    )
+    others = [pl.lit(None, dtype).alias(column) for column, dtype in columns.items() if column not in ours]
+    names = outcomes.collect_schema().names()
+    return (
+        outcomes.join(by_unit, on=key, how="left", maintain_order="left")
+        .with_columns(others)
+        .select(*names, *columns)
     )
 
 

@@ -55,6 +55,8 @@ class Experiment:
     anchor: str
     window: timedelta
     metric_ids: tuple[str, ...]
+    windows: tuple[dict[str, Any], ...] = ()
+    segments: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,8 @@ def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experimen
         anchor=outcomes.get("anchor", "first_exposure"),
         window=timedelta(days=windows["window_days"]),
         metric_ids=tuple(outcomes.get("metrics", ())),
+        windows=tuple(exposure.get("windows", ())),
+        segments=tuple(toml.get("segments", ())),
     )
 
 

@@ -2,6 +2,7 @@
 What is computed from accepted rows is elsewhere, and so are assignments.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -53,7 +54,12 @@ def field_value(row: EventRow, field: str) -> Any:
 
 def filter_holds(row: EventRow, source: Source) -> bool:
     """Whether every rule of the source's filter holds for the row."""
-    return all(_rule_holds(as_text(field_value(row, rule["field"])), rule) for rule in source.filter)
+    return passes(source.filter, row)
+
+
+def passes(rules: Sequence[dict[str, Any]], row: EventRow) -> bool:
+    """Whether every rule of a filter holds for the row."""
+    return all(_rule_holds(as_text(field_value(row, rule["field"])), rule) for rule in rules)
 
 
 def _rule_holds(text: str | None, rule: dict[str, Any]) -> bool:

@@ -70,6 +70,51 @@ SOURCES: dict[str, dict[str, Any]] = {
 }
 
 
+WINDOWS: dict[str, list[dict[str, Any]]] = {
+    "checkout-button": [
+        {"id": "default"},
+        {"id": "first_90_percent", "end": "0.9 * observation", "analysis_windows": ["daily", "overall"]},
+        {"id": "after_enrollment", "start": "enrollment_end", "analysis_windows": "weekly"},
+        {"id": "jetstream", "anchor": "experiment", "start": "enrollment_start", "end": "enrollment_end"},
+    ],
+    "007": [
+        {"id": "0", "start": 0, "end": 0, "analysis_windows": ["daily", [0, 3], [2, 9]]},
+        {"id": "1e5", "anchor": "experiment", "start": 1, "end": "0.333 * observation"},
+    ],
+    "same_day": [
+        {
+            "id": "moving",
+            "anchor": "experiment",
+            "end": "analysis_window_end",
+            "analysis_windows": [[0, 1], [2, 4]],
+        },
+        {"id": "of-unit", "start": "analysis_window_start", "end": "enrollment_end"},
+    ],
+    "1e5": [{"id": "long-grace", "analysis_windows": "daily"}],
+    "null": [{"id": "open", "start": "0.1 * observation", "end": 20, "analysis_windows": [[0, 28], [3, 5]]}],
+    "posthog-flag": [{"id": "whole-days", "start": 1, "end": 2}],
+}
+SEGMENTS: dict[str, list[dict[str, Any]]] = {
+    "checkout-button": [
+        {"id": "visited_before", "event": "visit"},
+        {"id": "2-visits", "event": "visit", "at_least": 2, "start": -28, "end": -1},
+        {"id": "bought_after", "event": "purchase", "start": 0, "end": "0.5 * observation"},
+    ],
+    "same_day": [
+        {"id": "visited_before", "event": "visit", "anchor": "experiment", "start": -3, "end": -1},
+        {
+            "id": "in_session",
+            "event": "experiment_exposed",
+            "filter": [
+                {"field": "session_id", "not_null": True},
+                {"field": "properties.bot", "is_null": True},
+            ],
+            "end": "enrollment_end",
+        },
+    ],
+}
+
+
 def experiments(first_day: date) -> dict[str, dict[str, Any]]:
     """Every experiment as its TOML says it; all run within the eight weeks after `first_day`."""
 
@@ -178,6 +223,9 @@ def write_catalog(catalog: Path, first_day: date) -> None:
         for section in ("exposure", "outcomes"):
             if section in experiment:
                 lines += [f"[{section}]", *_table(experiment[section])]
+        for header, tables in (("exposure.windows", WINDOWS), ("segments", SEGMENTS)):
+            for table in tables.get(stem, []):
+                lines += [f"[[{header}]]", *_table(table)]
         _write(catalog / "experiments" / f"{stem}.toml", lines)
     for stem, metric in METRICS.items():
         _write(catalog / "metrics" / f"{stem}.toml", _table(metric))

@@ -16,6 +16,7 @@ def unit_outcomes(
     experiment: Experiment,
     metrics: dict[str, Metric],
     events_by_name: dict[str, list[EventRow]],
+    segments: dict[str, bool | None],
 ) -> dict[str, Any]:
     """The row of `unit_outcomes` of one assignment.
 
@@ -24,6 +25,8 @@ def unit_outcomes(
         experiment: Its experiment.
         metrics: Every metric of the catalog; each becomes a column.
         events_by_name: All events of the unit, each once, by event name.
+        segments: Every segment of the catalog, each becomes a column: whether the unit is in it, null where its
+            experiment has none of that name.
     """
     anchor, anchor_at = "assignment", verdict["assigned_at"]
     if experiment.anchor == "first_exposure" and verdict["first_exposure_at"] is not None:
@@ -45,7 +48,7 @@ def unit_outcomes(
             )
         else:
             row[metric_id] = None
-    return row
+    return row | {f"is_in_{segment_id}": is_in for segment_id, is_in in segments.items()}
 
 
 def metric_value(

@@ -14,12 +14,15 @@ from exposure_assets_tests.reference.outcomes import unit_outcomes
 from exposure_assets_tests.reference.quality import daily_quality
 from exposure_assets_tests.reference.reading import AssignmentRow, EventRow, read_assignments, read_events
 from exposure_assets_tests.reference.validating import dedupe_exposures, validate
+from exposure_assets_tests.reference.windows import exposure_windows, unit_segments
 
 GRAINS = {
     "exposure_events": ("experiment_id", "event_id"),
     "assignments": ("experiment_id", "unit_id"),
     "deduped_exposures": ("experiment_id", "unit_id", "variation_id", "exposure_date"),
     "exposure_validation": ("experiment_id", "unit_id"),
+    "exposure_windows": ("experiment_id", "unit_id", "exposure_window_id", "analysis_window_id"),
+    "unit_segments": ("experiment_id", "unit_id", "segment_id"),
     "unit_outcomes": ("experiment_id", "unit_id"),
     "daily_quality": ("experiment_id", "assignment_date", "variation_id"),
     "exposure_waterfall": ("experiment_id", "exposure_date", "bucket"),
@@ -51,17 +54,38 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         validate(assignment, exposures_of.get(key, []), rules.experiments[assignment.experiment_id])
         for key, assignment in assignments.items()
     ]
+    windows = [
+        row
+        for key, assignment in assignments.items()
+        for row in exposure_windows(
+            assignment, exposures_of.get(key, []), rules.experiments[assignment.experiment_id]
+        )
+    ]
+    segments = {
+        key: unit_segments(
+            assignment, events_of.get(assignment.unit_id, {}), rules.experiments[assignment.experiment_id]
+        )
+        for key, assignment in assignments.items()
+    }
+    segment_ids = sorted({toml["id"] for e in rules.experiments.values() for toml in e.segments})
     tables = {
         "exposure_events": [_exposure_row(exposure) for exposure in events.exposures],
         "assignments": [_assignment_row(assignment) for assignment in assignments.values()],
         "deduped_exposures": dedupe_exposures(events.exposures),
         "exposure_validation": verdicts,
+        "exposure_windows": windows,
+        "unit_segments": [row for rows in segments.values() for row in rows],
         "unit_outcomes": [
             unit_outcomes(
                 verdict,
                 rules.experiments[verdict["experiment_id"]],
                 rules.metrics,
                 events_of.get(verdict["unit_id"], {}),
+                dict.fromkeys(segment_ids)
+                | {
+                    row["segment_id"]: row["is_in_segment"]
+                    for row in segments[verdict["experiment_id"], verdict["unit_id"]]
+                },
             )
             for verdict in verdicts
         ],

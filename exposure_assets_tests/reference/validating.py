@@ -2,7 +2,7 @@
 Nothing here looks at deduped rows to reach a verdict: the reference scans every event.
 """
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from exposure_assets_tests.reference.assigning import Assignment
@@ -41,9 +41,21 @@ def dedupe_exposures(exposures: list[Exposure]) -> list[dict[str, Any]]:
                 "exposure_count": len(events),
                 "first_event_id": first.event_id,
                 "first_session_id": first.session_id,
+                **_later(events, first.occurred_at),
             }
         )
     return rows
+
+
+def _later(events: list[Exposure], first_at: datetime) -> dict[str, Any]:
+    """The other instants of a day, each with its smallest event id and its number of events."""
+    instants = sorted({event.occurred_at for event in events} - {first_at})
+    ids = [[event.event_id for event in events if event.occurred_at == instant] for instant in instants]
+    return {
+        "later_exposed_at": instants or None,
+        "later_event_ids": [min(same, key=sort_key) for same in ids] or None,
+        "later_exposure_counts": [len(same) for same in ids] or None,
+    }
 
 
 def validate(assignment: Assignment, exposures: list[Exposure], experiment: Experiment) -> dict[str, Any]:

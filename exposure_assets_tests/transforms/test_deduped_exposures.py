@@ -47,6 +47,7 @@ def test_the_events_of_a_day_are_one_row_with_first_last_and_count():
         "first_session_id": "s1",
         "later_exposed_at": [at("10 12:00"), at("10 23:59:59.999999")],
         "later_event_ids": ["b", "a"],
+        "later_exposure_counts": [1, 1],
     }
 
 
