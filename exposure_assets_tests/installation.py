@@ -30,7 +30,7 @@ from resources.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 COMPARED = ("exposure_events", "assignments", "deduped_exposures", "exposure_validation", "unit_outcomes")
-COMPARED += ("daily_quality", "exposure_waterfall")
+COMPARED += ("daily_quality", "experiment_overlap", "exposure_waterfall")
 
 
 @dataclass(frozen=True)

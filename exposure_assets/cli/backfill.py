@@ -72,9 +72,11 @@ class Backfill:
         staged = {*plan.day_list, *(day for day in state.days if day in self._days_needed(plan, state))}
         self._execute(definitions, staging_requests(staged, STAGED_ASSETS, {}), summary)
         # Damage of a file may only show when all of it is read.
-        self._execute(definitions, whole_table_requests(self._state().whole_tables), summary)
+        listed = {name: version for name, version in self._state().whole_tables.items() if name in _WHOLE}
+        self._execute(definitions, whole_table_requests(listed), summary)
         self._compute(definitions, self._from_staged(plan, staged), summary)
         self._compute(definitions, self._from_tables(plan), summary)
+        self._execute(definitions, whole_table_requests(self._state().whole_tables), summary)
         return summary
 
     def _state(self) -> GraphState:

@@ -33,6 +33,7 @@ _TABLES_IN_ORDER = (
     "exposure_validation",
     "unit_outcomes",
     "daily_quality",
+    "experiment_overlap",
 )
 
 

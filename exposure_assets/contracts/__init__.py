@@ -18,6 +18,7 @@ from exposure_assets.contracts.catalog import (
 from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
+from exposure_assets.contracts.experiment_overlap import ExperimentOverlap
 from exposure_assets.contracts.experiments import Experiments, Variations
 from exposure_assets.contracts.exposure_events import (
     BUCKETS,
@@ -42,6 +43,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         ExposureValidation,
         UnitOutcomes,
         DailyQuality,
+        ExperimentOverlap,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
@@ -63,6 +65,7 @@ __all__ = [
     "DailyQuality",
     "DedupedExposures",
     "Experiment",
+    "ExperimentOverlap",
     "Experiments",
     "ExposureEvents",
     "ExposureRules",

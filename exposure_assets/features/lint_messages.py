@@ -40,7 +40,7 @@ def uncredited_messages(subject: Subject) -> Iterator[Told]:
             yield Told(("messages", key), found, expected, _ANNOTATE, Severity.WARNING)
 
 
-def credits(subject: Subject) -> Iterator[Told]:
+def credit_values(subject: Subject) -> Iterator[Told]:
     """An `experiment` that is no slug of one experiment, or another one's, or typed by hand."""
     for path, part in parts(subject.value):
         if not isinstance(part, dict) or part.get(CREDIT_KEY) in (None, ""):

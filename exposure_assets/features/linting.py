@@ -11,7 +11,7 @@ from exposure_assets.features.json_values import Json, as_json, parts
 from exposure_assets.features.lint_clients import shared_entries
 from exposure_assets.features.lint_messages import (
     control_messages,
-    credits,
+    credit_values,
     legacy_annotation,
     uncredited_messages,
 )
@@ -28,7 +28,7 @@ from exposure_assets.features.templating import require_json
 RULES: Mapping[str, Callable[[Subject], Iterable[Told]]] = {
     "control-without-experiment": control_messages,
     "message-without-experiment": uncredited_messages,
-    "experiment-value": credits,
+    "experiment-value": credit_values,
     "message-under-experiment": legacy_annotation,
     "key-collision": key_collisions,
     "misspelt-placeholder": misspelt_placeholders,

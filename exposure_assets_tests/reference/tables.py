@@ -11,6 +11,7 @@ from exposure_assets_tests.reference.catalog import read_catalog
 from exposure_assets_tests.reference.classifying import Classified, Exposure, classify
 from exposure_assets_tests.reference.fields import sort_key
 from exposure_assets_tests.reference.outcomes import unit_outcomes
+from exposure_assets_tests.reference.overlap import experiment_overlap
 from exposure_assets_tests.reference.quality import daily_quality
 from exposure_assets_tests.reference.reading import AssignmentRow, EventRow, read_assignments, read_events
 from exposure_assets_tests.reference.validating import dedupe_exposures, validate
@@ -22,6 +23,12 @@ GRAINS = {
     "exposure_validation": ("experiment_id", "unit_id"),
     "unit_outcomes": ("experiment_id", "unit_id"),
     "daily_quality": ("experiment_id", "assignment_date", "variation_id"),
+    "experiment_overlap": (
+        "experiment_id",
+        "other_experiment_id",
+        "variation_id",
+        "other_variation_id",
+    ),
     "exposure_waterfall": ("experiment_id", "exposure_date", "bucket"),
     # Not unique: two rejected rows may be alike in every field.
     "rejected_events": ("arrival_date", "stream", "file", "reason", "event_id", "occurred_at", "unit_id"),
@@ -66,6 +73,7 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
             for verdict in verdicts
         ],
         "daily_quality": daily_quality(verdicts, events.exposures, assignments, rules),
+        "experiment_overlap": experiment_overlap(assignments, rules),
         "exposure_waterfall": _waterfall(events),
         "rejected_events": _rejected(events, rejected),
     }
