@@ -104,11 +104,10 @@ def _of_siblings(path: Path, value: Json) -> str | None:
     """The kind of the same field in the other entries of the same object or list."""
     if len(path) < 2:
         return None
-    *above, own, field = path
+    *above, _, field = path
     for step in above:
         value = value[step]
-    entries = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, entry in entries:
-        if name != own and isinstance(entry, dict) and (kind := _kind(entry.get(field), "in its siblings")):
+    for entry in value.values() if isinstance(value, dict) else value:
+        if isinstance(entry, dict) and (kind := _kind(entry.get(field), "in its siblings")):
             return kind
     return None

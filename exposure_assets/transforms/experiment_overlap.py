@@ -64,6 +64,7 @@ def _shared_units(assignments: pl.LazyFrame, coded: pl.DataFrame) -> pl.DataFram
         assignments.select("unit_id", "experiment_id", "variation_id")
         .join(coded.lazy(), on=["experiment_id", "variation_id"])
         .group_by("unit_id")
+        # Sorted, so that units of the same variations are one combination.
         .agg(pl.col("code").sort())
         .filter(pl.col("code").list.len() > 1)
         .group_by("code")

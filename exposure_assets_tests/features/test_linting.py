@@ -252,6 +252,15 @@ def test_two_experiments_that_write_the_same_message_are_an_error_at_the_later_s
     assert finding.found == 'the key "exp-a-welcome" of exp-b, which exp-a has too (a.json)'
 
 
+def test_a_message_that_two_experiments_write_alike_is_an_error_too():
+    bundled = {"messages": {"default-browser": {"text": "Switch now"}}}
+    findings = lint({"f": [recipe("exp-a", SURVEY, bundled), recipe("exp-b", SURVEY, bundled)]})
+    shared = [finding for finding in findings if finding.rule == "shared-key"]
+    assert told(shared) == [
+        ("error", "shared-key", "[#2].branches[#2].features[#1].value.messages.default-browser")
+    ]
+
+
 def test_branches_rollouts_and_other_features_do_not_meet_in_a_message():
     value = {"messages": {"m": {"experiment": "{experiment}"}}}
     assert lint({"a": recipe("exp-a", value, value)}) == []
