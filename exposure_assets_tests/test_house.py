@@ -21,6 +21,7 @@ STEMS = (
     "exposure_validation",
     "unit_outcomes",
     "daily_quality",
+    "experiment_overlap",
 )
 MOST_LINES = 400
 MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(?:home|root|tmp|Users|work)/")

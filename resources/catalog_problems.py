@@ -15,7 +15,7 @@ from exposure_assets.contracts.catalog import ExposureRules, OutcomeRules, Varia
 from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_segments import Segment
 from exposure_assets.contracts.catalog_sources import Condition
-from exposure_assets.contracts.catalog_values import nearest
+from exposure_assets.contracts.catalog_values import nearest, one_line
 from exposure_assets.contracts.catalog_windows import ExposureWindow
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -60,8 +60,7 @@ class CatalogProblem:
     def __str__(self) -> str:
         """The problem as one line, whatever was found in the file."""
         key = f"{self.key}: " if self.key else ""
-        line = f"{self.file}: {key}found {self.found}, expected {self.expected}; {self.remedy}"
-        return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+        return one_line(f"{self.file}: {key}found {self.found}, expected {self.expected}; {self.remedy}")
 
 
 class CatalogError(Exception):

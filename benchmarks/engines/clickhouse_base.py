@@ -109,7 +109,7 @@ class ClickHouseBase:
         """What a source says of its events, as pairs of condition and value for `multiIf`."""
         is_ours = f"event_name = {text(source.event)}"
         holds = " AND ".join(["is_object", *(self._holds(condition) for condition in source.filter)])
-        experiment, variation = self.field(source.experiment), self.field(source.variation)
+        experiment, variation = self.field(str(source.experiment)), self.field(str(source.variation))
         return {
             "source": f"{is_ours} AND {holds}, {text(source.id)}",
             "experiment": f"{is_ours}, ifNull({experiment}, '')",

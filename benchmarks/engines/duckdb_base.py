@@ -184,7 +184,7 @@ class DuckDBEngine(ABC):
     def source_paths(self) -> set[str]:
         """Every field that an exposure source reads."""
         sources = self.rules.sources
-        paths = {path for source in sources for path in (source.experiment, source.variation)}
+        paths = {path for source in sources for path in (str(source.experiment), str(source.variation))}
         return paths | {condition.field for source in sources for condition in source.filter}
 
     def verdict(self) -> str:
@@ -199,7 +199,7 @@ class DuckDBEngine(ABC):
     def _source_case(self, source: ExposureSource) -> dict[str, str]:
         event = quoted(source.event)
         holds = " AND ".join(["is_object", *(self._holds(condition) for condition in source.filter)])
-        experiment, variation = _field(source.experiment), _field(source.variation)
+        experiment, variation = _field(str(source.experiment)), _field(str(source.variation))
         nameless = f"({experiment} IS NULL OR {variation} IS NULL)"
         return {
             "source": f"WHEN {event} THEN CASE WHEN {holds} THEN {quoted(source.id)} END",

@@ -4,6 +4,7 @@ from exposure_assets.assets.assignments import assignments
 from exposure_assets.assets.catalog_tables import catalog_entries, experiments, variations
 from exposure_assets.assets.daily_quality import daily_quality
 from exposure_assets.assets.deduped_exposures import deduped_exposures
+from exposure_assets.assets.experiment_overlap import experiment_overlap
 from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
 from exposure_assets.assets.exposure_windows import exposure_windows
@@ -11,7 +12,7 @@ from exposure_assets.assets.landing import landing_files
 from exposure_assets.assets.unit_outcomes import unit_outcomes
 from exposure_assets.assets.unit_segments import unit_segments
 
-CATALOG_ASSETS = (experiments, variations, landing_files)
+CATALOG_ASSETS = (experiments, variations, landing_files, experiment_overlap)
 TABLE_ASSETS = (
     assignments,
     deduped_exposures,

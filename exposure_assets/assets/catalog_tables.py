@@ -74,12 +74,17 @@ def variations(context: dg.AssetExecutionContext) -> Publication:
     """The variations of every experiment, with their declared allocations."""
     workspace: Workspace = context.resources.workspace
     catalog = workspace.catalog()
+    return _published(variation_rows(catalog), catalog)
+
+
+def variation_rows(catalog: Catalog) -> pl.DataFrame:
+    """The variations of every experiment as rows that obey `contracts.Variations`."""
     rows = [
         {"experiment_id": e.id, "variation_id": v.id, "allocation": v.allocation, "is_control": v.is_control}
         for e in catalog.experiments.values()
         for v in e.variations
     ]
-    return _published(pl.DataFrame(rows, schema=columns_of(Variations)), catalog)
+    return pl.DataFrame(rows, schema=columns_of(Variations))
 
 
 def _published(rows: pl.DataFrame, catalog: Catalog) -> Publication:

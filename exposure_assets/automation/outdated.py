@@ -10,7 +10,7 @@ from functools import cached_property
 
 import polars as pl
 
-from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog
+from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog, ExperimentOverlap, table_name
 from exposure_assets.transforms.acceptance import common_acceptance, outdated_days
 from exposure_assets.transforms.attribution_versions import attribution_now
 from exposure_assets.transforms.digests import mixed
@@ -25,6 +25,7 @@ from exposure_assets.transforms.partition_versions import (
     catalog_version,
     manifest_version,
     outdated,
+    overlap_version,
     version_of_whole,
     wanted_versions,
 )
@@ -34,6 +35,8 @@ from resources.workspace import Workspace
 
 # The tables of the warehouse that are published together with the staged rows that they count.
 COUNTS_OF_STAGED = ("exposure_waterfall", "credit_ledger")
+# A table without partitions that rests on every partition of `assignments`.
+OVERLAP = table_name(ExperimentOverlap)
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,14 @@ class GraphState:
 
     @cached_property
     def whole_tables(self) -> dict[str, int]:
-        """The tables without partitions that list something else than there is, with their wanted versions."""
+        """The tables without partitions that were computed from something else, with their wanted versions."""
         of_catalog, of_manifest = catalog_version(self.catalog), manifest_version(self.manifest.frame)
-        wanted = {"experiments": of_catalog, "variations": of_catalog, "landing_files": of_manifest}
+        wanted = {
+            "experiments": of_catalog,
+            "variations": of_catalog,
+            "landing_files": of_manifest,
+            OVERLAP: overlap_version(self.catalog, self.recorded["assignments"]),
+        }
         return {
             table: digest
             for table, digest in wanted.items()

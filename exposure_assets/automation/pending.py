@@ -10,7 +10,7 @@ from datetime import date
 import polars as pl
 
 from exposure_assets.automation.in_flight import InFlight
-from exposure_assets.automation.outdated import COUNTS_OF_STAGED, GraphState, with_dependants
+from exposure_assets.automation.outdated import COUNTS_OF_STAGED, OVERLAP, GraphState, with_dependants
 from exposure_assets.automation.requests import (
     Request,
     staging_requests,
@@ -29,7 +29,7 @@ _EVERY = "*"
 
 @dataclass(frozen=True)
 class Pending:
-    """The runs that are due now, and how many partitions wait for what they rest on."""
+    """The runs that are due now, and how many partitions and tables wait for what they rest on."""
 
     requests: list[Request]
     held_back: int
@@ -74,12 +74,18 @@ def pending(
     whole = {
         name: digest for name, digest in state.whole_tables.items() if name not in in_flight.whole_tables
     }
+    overlap = {name: whole.pop(name) for name in (OVERLAP,) if name in whole}
+    moving = (tables["assignments"], in_flight.of_table("assignments"))
+    if is_patient and overlap and (unsettled_days or not all(frame.is_empty() for frame in moving)):
+        held_back += len(overlap)
+        overlap = {}
     return Pending(
         [
             *whole_table_requests(whole),
             *staging_requests(due_days, STAGED_ASSETS, state.versions_of_days),
             *table_requests({table: ready[table] for table in FROM_STAGED}, order),
             *table_requests({table: ready[table] for table in FROM_TABLES}, order),
+            *whole_table_requests(overlap),
         ],
         held_back,
     )

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from exposure_assets.checks import daily_quality, deduped_exposures, exposure_validation, unit_outcomes
+from exposure_assets.checks import (
+    daily_quality,
+    deduped_exposures,
+    experiment_overlap,
+    exposure_validation,
+    unit_outcomes,
+)
 from exposure_assets.checks.daily_quality_statistics import statistical_checks
 from exposure_assets.checks.grain import grain_checks
 from exposure_assets.checks.sql_rule import checks_of
@@ -20,5 +26,6 @@ def table_checks() -> Sequence[dg.AssetChecksDefinition]:
     return [
         *grain_checks(),
         *(check for stem in _STEMS for check in checks_of(stem.RULES)),
+        *experiment_overlap.CHECKS,
         statistical_checks(),
     ]

@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from exposure_assets.cli.features import features_app
+
 app = typer.Typer(
     name="exposure-assets",
     help="From raw event files to validated experiment tables. Places come from EXPOSURES_* settings.",
@@ -32,6 +34,7 @@ alerts_app = typer.Typer(
     help="What is announced to EXPOSURES_ALERTS when something goes wrong.", no_args_is_help=True
 )
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(features_app, name="features")
 
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY")]
 

@@ -70,9 +70,11 @@ class Backfill:
         self._execute(definitions, staging_requests(credited_otherwise, STAGED_ASSETS, {}), summary)
         staged |= credited_otherwise
         # Damage of a file may only show when all of it is read.
-        self._execute(definitions, whole_table_requests(self._state().whole_tables), summary)
+        listed = {name: version for name, version in self._state().whole_tables.items() if name in _WHOLE}
+        self._execute(definitions, whole_table_requests(listed), summary)
         self._compute(definitions, self._from_staged(plan, staged), summary)
         self._compute(definitions, self._from_tables(plan), summary)
+        self._execute(definitions, whole_table_requests(self._state().whole_tables), summary)
         return summary
 
     def _state(self) -> GraphState:

@@ -19,6 +19,7 @@ from exposure_assets.contracts.catalog_sources import CREDIT_RULES, Condition, E
 from exposure_assets.contracts.credit_ledger import CREDIT_COUNTS, UNATTRIBUTABLE_BUCKETS, CreditLedger
 from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
+from exposure_assets.contracts.experiment_overlap import ExperimentOverlap
 from exposure_assets.contracts.experiments import Experiments, Variations
 from exposure_assets.contracts.exposure_events import (
     BUCKETS,
@@ -54,6 +55,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         UnitSegments,
         UnitOutcomes,
         DailyQuality,
+        ExperimentOverlap,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
@@ -79,6 +81,7 @@ __all__ = [
     "DailyQuality",
     "DedupedExposures",
     "Experiment",
+    "ExperimentOverlap",
     "Experiments",
     "ExposureEvents",
     "ExposureRules",

@@ -49,6 +49,11 @@ class CatalogScope:
     source_ids: frozenset[str]
 
 
+def one_line(text: str) -> str:
+    """A message as one printable line, whatever a file held: everything else is escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """The remedy for a name that is not known: the nearest one that is, or what there is to choose from."""
     names = sorted(known)

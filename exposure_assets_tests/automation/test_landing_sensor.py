@@ -6,6 +6,7 @@ What the runs compute is compared with the reference; the daemon itself is tried
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,10 @@ import polars as pl
 import pytest
 
 from exposure_assets.assets.calendar import calendar_for
+from exposure_assets.automation.in_flight import InFlight
 from exposure_assets.automation.landing_sensor import REQUEST_TAG, evaluate
+from exposure_assets.automation.outdated import OVERLAP, GraphState, partitions
+from exposure_assets.automation.pending import pending
 from exposure_assets.simulation import SimulationPlan, simulate
 from exposure_assets_tests.automation.ticking import Ticking
 from exposure_assets_tests.installation import Installation
@@ -191,6 +195,53 @@ def test_a_new_experiment_gets_its_partitions_and_the_others_stay_as_they_are(ti
         ("deduped_exposures", "2026-01-05|brand-new"),
         ("daily_quality", "2026-01-05|brand-new"),
     }
+    assert ticking.installation.differences() == {}
+
+
+def test_the_overlap_of_experiments_is_computed_once_after_the_assignments_that_it_rests_on(ticking: Ticking):
+    assigned = ticking.installation.table("assignments").filter(experiment_id=SECOND)
+    late = assigned.head(1).select(
+        "experiment_id", "variation_id", "assigned_at", unit_id=pl.lit("somebody-late")
+    )
+    arrive(ticking, "assignments", late, "late.parquet")
+    requested = [assets for assets, _, _ in ticking.settle()]
+    assert requested.count("experiment_overlap") == 1
+    computed = [n for n, assets in enumerate(requested) if "assignments" in assets.split(",")]
+    assert requested.index("experiment_overlap") > max(computed)
+    assert ticking.installation.differences() == {}
+
+
+def test_the_overlap_waits_for_days_and_assignments_that_are_on_their_way_but_not_for_ever(ticking: Ticking):
+    workspace = ticking.installation.workspace
+    catalog, calendar = workspace.catalog(), calendar_for(workspace)
+    order = list(catalog.experiments)
+    fresh = GraphState.read(workspace, calendar.first_day)
+    recorded = {**fresh.recorded, OVERLAP: fresh.recorded[OVERLAP].head(0)}
+    state = replace(fresh, recorded=recorded)
+    days = frozenset({calendar.first_day})
+    assignments = {"assignments": partitions(days, order)}
+
+    def is_requested(in_flight: InFlight, *, is_patient: bool = True) -> bool:
+        due = pending(state, in_flight, calendar, order, is_patient)
+        requested = any(request.assets == (OVERLAP,) for request in due.requests)
+        assert due.held_back == (0 if requested or in_flight.whole_tables else 1)
+        return requested
+
+    assert is_requested(InFlight())
+    assert not is_requested(InFlight(days=days))
+    assert not is_requested(InFlight(tables=assignments))
+    assert is_requested(InFlight(days=days, tables=assignments), is_patient=False)
+    assert not is_requested(InFlight(whole_tables=frozenset({OVERLAP})))
+
+
+def test_another_variation_in_the_catalog_is_listed_in_the_overlap(ticking: Ticking):
+    text = text_of(ticking, FIRST)
+    edit(ticking, FIRST, "[exposure]", '[[variations]]\nid = "later"\nallocation = 0.0\n\n[exposure]')
+    assert text != text_of(ticking, FIRST)
+    requested = [assets for assets, _, _ in ticking.settle()]
+    assert requested[-1] == "experiment_overlap"
+    found = ticking.installation.table("experiment_overlap")
+    assert "later" in {*found["variation_id"], *found["other_variation_id"]}
     assert ticking.installation.differences() == {}
 
 

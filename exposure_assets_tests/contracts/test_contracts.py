@@ -145,6 +145,15 @@ GOOD: dict[str, dict[str, Any]] = {
         "unassigned_exposed_units": 0,
         "exposure_health": "ok",
     },
+    "experiment_overlap": {
+        "experiment_id": "exp",
+        "other_experiment_id": "other",
+        "variation_id": "control",
+        "other_variation_id": "control",
+        "unit_count": 2,
+        "expected_unit_count": 2.0,
+        "overlap_units": 2,
+    },
     "exposure_events": {**UNIT, **EVENT, "exposure_date": DAY},
     "metric_events": {**EVENT, "event_name": "buy", "event_date": DAY},
     "segment_events": {**EVENT, "rule": "{}", "event_date": DAY},
@@ -169,6 +178,7 @@ UNEXPOSED = {
     "has_valid_exposure": False,
     "validation_status": "no_exposure",
 }
+TESTED = {"chi_square": 0.0, "degrees_of_freedom": 1, "p_value": 1.0}
 # Table, what a bad row says instead, and the rule that has to name it.
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("experiments", {"grace_minutes": -1}, "greater_than_or_equal_to(0)"),
@@ -250,6 +260,21 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("daily_quality", {"variation_id": "control"}, "stands in the '*' row"),
     ("daily_quality", {"unassigned_exposed_units": -1}, "greater_than_or_equal_to(0)"),
     ("daily_quality", {"exposure_health": "fine"}, "isin"),
+    ("experiment_overlap", {"other_experiment_id": "a"}, "smaller than other_experiment_id"),
+    ("experiment_overlap", {"other_experiment_id": "exp"}, "smaller than other_experiment_id"),
+    ("experiment_overlap", {"unit_count": 1}, "sum to overlap_units"),
+    ("experiment_overlap", {"expected_unit_count": 1.9}, "sum to overlap_units"),
+    ("experiment_overlap", {"unit_count": -1}, "greater_than_or_equal_to(0)"),
+    (
+        "experiment_overlap",
+        {"unit_count": 0, "expected_unit_count": 0.0, "overlap_units": 0},
+        "greater_than_or_equal_to(1)",
+    ),
+    ("experiment_overlap", {"chi_square": 1.0, "degrees_of_freedom": 1}, "a pair has its test"),
+    ("experiment_overlap", {"p_value": 0.5}, "a pair has its test"),
+    ("experiment_overlap", {**TESTED, "p_value": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("experiment_overlap", {**TESTED, "chi_square": -1.0}, "greater_than_or_equal_to(0.0)"),
+    ("experiment_overlap", {**TESTED, "degrees_of_freedom": 0}, "greater_than_or_equal_to(1)"),
     ("exposure_events", {"exposure_date": DAY.replace(day=9)}, "exposure_date is the UTC day"),
 ]
 
@@ -290,7 +315,9 @@ def test_a_row_that_breaks_a_rule_is_refused_by_that_rule(table: str, change: di
 
 @pytest.mark.parametrize("table", [name for name, contract in TABLES.items() if contract.grain()])
 def test_two_rows_of_one_grain_are_refused_and_two_of_different_grain_are_not(table: str):
-    assert "one row per grain" in refusal(table, frame(table, {}, {}))
+    # Where rows sum up to a total, the two of them do.
+    half = {"unit_count": 1, "expected_unit_count": 1.0} if table == "experiment_overlap" else {}
+    assert "one row per grain" in refusal(table, frame(table, half, half))
     contract = TABLES[table]
     text = next(name for name in contract.grain() if columns_of(contract)[name] == pl.String)
     other = {"stream": "assignments", "bucket": "accepted"}.get(text, "another")

@@ -11,6 +11,7 @@ from exposure_assets_tests.reference.catalog import read_catalog
 from exposure_assets_tests.reference.classifying import Classified, Exposure, classify
 from exposure_assets_tests.reference.fields import sort_key
 from exposure_assets_tests.reference.outcomes import unit_outcomes
+from exposure_assets_tests.reference.overlap import experiment_overlap
 from exposure_assets_tests.reference.quality import daily_quality
 from exposure_assets_tests.reference.reading import AssignmentRow, EventRow, read_assignments, read_events
 from exposure_assets_tests.reference.validating import dedupe_exposures, validate
@@ -34,6 +35,12 @@ GRAINS = {
     "unit_segments": ("experiment_id", "unit_id", "segment_id"),
     "unit_outcomes": ("experiment_id", "unit_id"),
     "daily_quality": ("experiment_id", "assignment_date", "variation_id"),
+    "experiment_overlap": (
+        "experiment_id",
+        "other_experiment_id",
+        "variation_id",
+        "other_variation_id",
+    ),
     "exposure_waterfall": ("experiment_id", "exposure_date", "bucket"),
     "credit_ledger": ("experiment_id", "exposure_date"),
     # Not unique: two rejected rows may be alike in every field.
@@ -100,6 +107,7 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
             for verdict in verdicts
         ],
         "daily_quality": daily_quality(verdicts, events.exposures, assignments, rules),
+        "experiment_overlap": experiment_overlap(assignments, rules),
         "exposure_waterfall": _waterfall(events),
         "credit_ledger": _credit_ledger(events),
         "rejected_events": _rejected(events, rejected),
