@@ -18,6 +18,7 @@ BUCKETS = (
     "unresolved_template",
     "ambiguous_attribution",
     "outside_experiment",
+    "unassigned_unit",
 )
 
 
