@@ -96,11 +96,38 @@ def _read_catalog(root: Path, horizon_days: int) -> tuple[Catalog | None, list[C
     metrics = _validated(Metric, files["metrics"], scope, problems)
     with_presets = {id_: _filled_in(file, problems) for id_, file in files["exposure_sources"].items()}
     sources = _validated(ExposureSource, with_presets, scope, problems)
+    if not problems:
+        problems += _misplaced_parts(files["exposure_sources"], sources, experiments)
     if problems:
         return None, problems
     used = {experiment.exposure.source for experiment in experiments.values()}
     presets = {id_: source for id_, source in PRESETS.items() if id_ in used and id_ not in sources}
     return Catalog(experiments=experiments, metrics=metrics, exposure_sources=sources | presets), []
+
+
+def _misplaced_parts(
+    files: dict[str, _File], sources: dict[str, ExposureSource], experiments: dict[str, Experiment]
+) -> list[CatalogProblem]:
+    """Parts of a feature that are said to be of an experiment that can't have them."""
+    problems = []
+    for source in sources.values():
+        ours = {e.id: e for e in experiments.values() if e.exposure.source == source.id}
+        path = str(files[source.id].path)
+        for part, owners in source.parts.items():
+            for owner in owners:
+                variations = (
+                    [v.id for v in ours[owner.experiment].variations] if owner.experiment in ours else []
+                )
+                key = f"parts.{toml_text(part)}"
+                if owner.experiment not in ours:
+                    expected = f"an experiment with source = {toml_text(source.id)}"
+                    found, remedy = toml_text(owner.experiment), nearest(owner.experiment, ours)
+                    problems.append(CatalogProblem(path, key, found, expected, remedy))
+                elif owner.variation is not None and owner.variation not in variations:
+                    expected = f"a variation of {owner.experiment}"
+                    found, remedy = toml_text(owner.variation), nearest(owner.variation, variations)
+                    problems.append(CatalogProblem(path, key, found, expected, remedy))
+    return problems
 
 
 def _misnamed_folder(folder: Path) -> list[CatalogProblem]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from exposure_assets.transforms.partition_versions import COHORT, LEDGER_SCHEMA
+from exposure_assets.transforms.partition_versions import ASSIGNED_COHORT, COHORT, LEDGER_SCHEMA
 from resources.atomic import content_of, replacing
 
 
@@ -39,7 +39,7 @@ class StagedLedger:
             rows: Of the ledger's columns.
             cohorts_of: Experiments whose cohorts, on whatever day, are replaced too.
         """
-        is_cohort = pl.col("kind") == COHORT
+        is_cohort = pl.col("kind").is_in([COHORT, ASSIGNED_COHORT])
         replaced = (~is_cohort & pl.col("day").is_between(*days)) | (
             is_cohort & pl.col("key").is_in(list(cohorts_of))
         )

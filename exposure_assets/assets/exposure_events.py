@@ -1,4 +1,4 @@
-"""The assets of the staged rows: accepted exposures, metric events, assignments, rejected rows, and the waterfall.
+"""The assets of the staged rows: accepted exposures, metric events, assignments, rejected rows, and what counts them.
 
 How days are staged stands in `staging`; what becomes of a row, in the transforms.
 """
@@ -13,7 +13,7 @@ from exposure_assets.assets.progress import report_progress
 from exposure_assets.assets.staging import stage_days
 from exposure_assets.assets.staging_checks import CONSERVATION, conservation
 from exposure_assets.assets.table_metadata import table_metadata, table_tags
-from exposure_assets.contracts import STAGED_TABLES, ExposureWaterfall
+from exposure_assets.contracts import STAGED_TABLES, CreditLedger, ExposureWaterfall, table_name
 from partitions.calendar import Calendar
 from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
@@ -23,7 +23,7 @@ STAGED_VERSION = dg.DataVersion("1")
 
 
 def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
-    """The staged tables and the waterfall, out of one pass over the raw rows of a range of days.
+    """The staged tables, the waterfall and the credit ledger, out of one pass over the raw rows of a range of days.
 
     Args:
         calendar: The days.
@@ -44,18 +44,21 @@ def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
                 )
                 for name, contract in STAGED_TABLES.items()
             },
-            "exposure_waterfall": dg.AssetOut(
-                description=ExposureWaterfall.__doc__,
-                group_name="landing",
-                kinds={"polars", "duckdb"},
-                io_manager_key="warehouse_io_manager",
-                tags=table_tags(ExposureWaterfall),
-                metadata={
-                    "partition_expr": "exposure_date",
-                    "has_open_start": True,
-                    **table_metadata(ExposureWaterfall),
-                },
-            ),
+            **{
+                table_name(contract): dg.AssetOut(
+                    description=contract.__doc__,
+                    group_name="landing",
+                    kinds={"polars", "duckdb"},
+                    io_manager_key="warehouse_io_manager",
+                    tags=table_tags(contract),
+                    metadata={
+                        "partition_expr": "exposure_date",
+                        "has_open_start": True,
+                        **table_metadata(contract),
+                    },
+                )
+                for contract in (ExposureWaterfall, CreditLedger)
+            },
         },
         partitions_def=calendar.days,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -81,8 +84,9 @@ def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
         for table in STAGED_TABLES:
             rows = {"dagster/row_count": report.row_counts.get(table, 0)}
             yield dg.Output(None, output_name=table, metadata=rows, data_version=STAGED_VERSION)
-        waterfall = Publication(frames=lambda: report.waterfall, versions=lambda: report.versions)
-        yield dg.Output(waterfall, output_name="exposure_waterfall", data_version=STAGED_VERSION)
+        for contract, rows in ((ExposureWaterfall, report.waterfall), (CreditLedger, report.ledger)):
+            counts = Publication(frames=lambda rows=rows: rows, versions=lambda: report.versions)
+            yield dg.Output(counts, output_name=table_name(contract), data_version=STAGED_VERSION)
         yield conservation(report.waterfall, report.matched_rows, report.judged_rows, report.exposure_rows)
 
     return stage_landing_zone

@@ -9,11 +9,17 @@ from datetime import date
 
 import polars as pl
 
-from exposure_assets.assets.staging_ledger import LedgerEntries, changed_experiments, cohort_digests
+from exposure_assets.assets.staging_ledger import (
+    LedgerEntries,
+    changed_experiments,
+    cohort_digests,
+    undigested,
+)
 from exposure_assets.contracts import (
     STAGED_TABLES,
     AssignmentEvents,
     Catalog,
+    CreditLedger,
     ExposureEvents,
     ExposureWaterfall,
     MetricEvents,
@@ -26,8 +32,10 @@ from exposure_assets.contracts import (
 )
 from exposure_assets.transforms.acceptance import staged_versions
 from exposure_assets.transforms.assignment_events import stage_assignments
+from exposure_assets.transforms.attribution import attributed_experiments, attributing_assignments
+from exposure_assets.transforms.credit_ledger import credit_ledger
 from exposure_assets.transforms.partition_versions import VERSION_SCHEMA
-from exposure_assets.transforms.staged_events import malformed_waterfall, stage_events, well_formed_ids
+from exposure_assets.transforms.staged_events import malformed_elsewhere, stage_events, well_formed_ids
 from resources.landing import LandingZone, Manifest
 from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before, stray_rows
 from resources.landing_inputs import day_inputs
@@ -38,13 +46,14 @@ from resources.staging import Staging
 
 @dataclass
 class StagingReport:
-    """What a range of days came to: rows per table, and the waterfall with its versions.
+    """What a range of days came to: rows per table, the waterfall and the credit ledger, with their versions.
 
     The last three count raw rows that a source matched, those of them in the waterfall, and accepted exposures.
     """
 
     row_counts: dict[str, int] = field(default_factory=dict)
     waterfall: pl.DataFrame = field(default_factory=lambda: empty_frame(ExposureWaterfall))
+    ledger: pl.DataFrame = field(default_factory=lambda: empty_frame(CreditLedger))
     versions: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=VERSION_SCHEMA))
     matched_rows: int = 0
     judged_rows: int = 0
@@ -84,17 +93,23 @@ def stage_days(
             else:
                 break
         inputs = day_inputs(zone, manifest, calendar_starts).filter(pl.col("day").is_between(*days))
-        report.versions = _record(staging, ledger, entries.of_days(inputs), days)
+        report.versions = _record(staging, ledger, catalog, entries.of_days(inputs), days)
         return report
 
 
 def _record(
-    staging: Staging, ledger: StagedLedger, rows: pl.DataFrame, days: tuple[date, date]
+    staging: Staging,
+    ledger: StagedLedger,
+    catalog: Catalog,
+    rows: pl.DataFrame,
+    days: tuple[date, date],
 ) -> pl.DataFrame:
     """Record the days' rows and the cohorts that they changed; returns the versions of the days."""
     before = ledger.read()
     changed = changed_experiments(before, rows, days)
-    ledger.record(days, pl.concat([rows, cohort_digests(staging, changed)]), changed)
+    attributed = attributed_experiments(catalog)
+    renewed = sorted({*changed, *undigested(before, attributed)})
+    ledger.record(days, pl.concat([rows, cohort_digests(staging, renewed, attributed)]), renewed)
     return staged_versions(rows)
 
 
@@ -109,7 +124,7 @@ def _stage_days(
 ) -> StagingReport:
     report = StagingReport()
     first = date.min if days[0] == calendar_starts else days[0]
-    waterfalls = [report.waterfall]
+    waterfalls, displays = [report.waterfall], []
 
     def write(contract: type[TableContract], day: date, frame: pl.DataFrame, part: str = "part-0") -> None:
         staging.write(contract, day, frame, part)
@@ -117,13 +132,15 @@ def _stage_days(
         entries.add(contract, max(day, calendar_starts), frame)
 
     def events(rows: pl.DataFrame, day: date, settled: pl.Series, suspects: pl.Series) -> pl.Series:
-        staged = stage_events(rows, day, catalog, settled, suspects)
+        staged = stage_events(rows, day, catalog, settled, suspects, assigned)
         if day >= calendar_starts:
             write(ExposureEvents, day, staged.exposure_events)
             write(MetricEvents, day, staged.metric_events)
             write(SegmentEvents, day, staged.segment_events)
         write(RejectedEvents, day, staged.rejected_events, part="events")
         waterfalls.append(staged.exposure_waterfall)
+        displays.append(staged.displays)
+        entries.attributed.setdefault(max(day, calendar_starts), set()).update(staged.attributed)
         report.matched_rows += staged.matched_rows
         report.judged_rows += staged.judged_rows
         report.exposure_rows += staged.exposure_events.height
@@ -137,17 +154,24 @@ def _stage_days(
         return staged.settled_ids
 
     days = (first, days[1])
-    _stage_stream(zone, manifest, staging, Judge("events", catalog, events), days)
+    # Displays are credited by the assignments of their units, which therefore come first.
     _stage_stream(zone, manifest, staging, Judge("assignments", catalog, assignments), days)
-    strays = stray_rows(zone, manifest, "events", arrived=days, outside=days)
-    waterfalls += [malformed_waterfall(rows, catalog) for rows in strays]
+    assigned = attributing_assignments(staging.scan(AssignmentEvents), catalog, days[1])
+    entries.assigned = assigned
+    _stage_stream(zone, manifest, staging, Judge("events", catalog, events), days)
+    for rows in stray_rows(zone, manifest, "events", arrived=days, outside=days):
+        waterfall, counts = malformed_elsewhere(rows, catalog)
+        waterfalls.append(waterfall)
+        displays.append(counts)
+    is_of_days = pl.col("exposure_date").is_between(*days)
     report.waterfall = (
         pl.concat(waterfalls)
-        .filter(pl.col("exposure_date").is_between(*days))
+        .filter(is_of_days)
         .group_by("experiment_id", "exposure_date", "bucket")
         .agg(pl.col("row_count").sum())
         .select(columns_of(ExposureWaterfall).keys())
     )
+    report.ledger = credit_ledger(counts.filter(is_of_days) for counts in displays)
     return report
 
 

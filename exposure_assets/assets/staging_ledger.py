@@ -3,7 +3,7 @@
 How rows are judged and written stands in `staging`; what the digests are for, in `transforms.partition_versions`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -13,8 +13,10 @@ from exposure_assets.assets.table_asset import ROWS_PER_BATCH, groups_by_weight
 from exposure_assets.contracts import AssignmentEvents, Catalog, TableContract, table_name
 from exposure_assets.transforms.acceptance import ACCEPTANCE, acceptance, recorded_inputs
 from exposure_assets.transforms.assignments import canonical_assignments
+from exposure_assets.transforms.attribution import NOBODY_ASSIGNED
+from exposure_assets.transforms.attribution_versions import attribution_of_days, cohorts_of_assigned
 from exposure_assets.transforms.digests import differing, row_digests
-from exposure_assets.transforms.partition_versions import COHORT, LEDGER_SCHEMA
+from exposure_assets.transforms.partition_versions import ASSIGNED_COHORT, COHORT, LEDGER_SCHEMA
 from resources.staging import Staging
 
 # The column of each table by which its digests are kept: what a reader of a part of its rows depends on.
@@ -33,6 +35,8 @@ class LedgerEntries:
     catalog: Catalog
     rows: list[pl.DataFrame] = field(default_factory=list)
     names: dict[date, set[str]] = field(default_factory=dict)
+    attributed: dict[date, set[str]] = field(default_factory=dict)
+    assigned: pl.DataFrame = field(default_factory=lambda: NOBODY_ASSIGNED)
 
     def add(self, contract: type[TableContract], day: date, frame: pl.DataFrame) -> None:
         """Take in the rows of a day: their digests, and the experiments that they name."""
@@ -46,9 +50,8 @@ class LedgerEntries:
         """Every row of the ledger about the days of `inputs` (`day`, `inputs`), cohorts left aside."""
         for day, names in self.names.items():
             self._add(day, ACCEPTANCE, acceptance(self.catalog, names))
-        return pl.concat(
-            [pl.DataFrame(schema=LEDGER_SCHEMA), recorded_inputs(inputs, self.catalog), *self.rows]
-        )
+        attribution = attribution_of_days(self.attributed, cohorts_of_assigned(self.assigned))
+        return pl.concat([recorded_inputs(inputs, self.catalog), attribution, *self.rows])
 
     def _add(self, day: date, kind: str, digests: pl.DataFrame) -> None:
         rows = digests.with_columns(day=pl.lit(day, pl.Date), kind=pl.lit(kind))
@@ -62,11 +65,18 @@ def changed_experiments(before: pl.DataFrame, after: pl.DataFrame, days: tuple[d
     return sorted(differing(old, new)["key"].unique())
 
 
-def cohort_digests(staging: Staging, experiments: Iterable[str]) -> pl.DataFrame:
+def undigested(ledger: pl.DataFrame, attributed: Iterable[str]) -> list[str]:
+    """The experiments whose assignments decide about displays, although the ledger has no digests of them for that."""
+    cohorts = ledger.filter(kind=COHORT).filter(pl.col("key").is_in(list(attributed)))
+    return sorted(set(cohorts["key"]) - set(ledger.filter(kind=ASSIGNED_COHORT)["key"]))
+
+
+def cohort_digests(staging: Staging, experiments: Iterable[str], attributed: Collection[str]) -> pl.DataFrame:
     """The digests of the canonical assignments of whole experiments, by cohort, as rows of the ledger.
 
     A new assignment may change any earlier cohort of its experiment (`is_conflicting`); with their digests only
-    those that it did change are out of date.
+    those that it did change are out of date. Of the experiments `attributed`, whose displays are credited by them,
+    there is also a digest without what the later assignments count.
     """
     staged = staging.scan(AssignmentEvents)
     wanted = list(experiments)
@@ -74,6 +84,7 @@ def cohort_digests(staging: Staging, experiments: Iterable[str]) -> pl.DataFrame
     found = [pl.DataFrame(schema=LEDGER_SCHEMA)]
     for group in groups_by_weight(dict(counts.sort("experiment_id").iter_rows()), ROWS_PER_BATCH):
         canonical = canonical_assignments(staged.filter(pl.col("experiment_id").is_in(group))).collect()
+        found.append(cohorts_of_assigned(canonical.filter(pl.col("experiment_id").is_in(list(attributed)))))
         for (experiment,), cohorts in canonical.group_by("experiment_id"):
             digests = row_digests(cohorts, "assignment_date")
             found.append(

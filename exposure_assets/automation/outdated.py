@@ -12,6 +12,7 @@ import polars as pl
 
 from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog
 from exposure_assets.transforms.acceptance import common_acceptance, outdated_days
+from exposure_assets.transforms.attribution_versions import attribution_now
 from exposure_assets.transforms.digests import mixed
 from exposure_assets.transforms.partition_versions import (
     CODE_VERSIONS,
@@ -30,6 +31,9 @@ from exposure_assets.transforms.partition_versions import (
 from resources.landing import LandingZone, Manifest
 from resources.landing_inputs import day_inputs
 from resources.workspace import Workspace
+
+# The tables of the warehouse that are published together with the staged rows that they count.
+COUNTS_OF_STAGED = ("exposure_waterfall", "credit_ledger")
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,20 @@ class GraphState:
     @cached_property
     def days(self) -> list[date]:
         """The days to stage anew, ascending."""
-        published = self.recorded["exposure_waterfall"]
+        published = [self.recorded[table] for table in COUNTS_OF_STAGED]
         return sorted(outdated_days(self.ledger, self.inputs, self.catalog, published))
 
     @cached_property
     def versions_of_days(self) -> dict[date, int]:
         """Per day that holds rows a digest of what it would be staged from now."""
-        digest = mixed(pl.col("inputs"), common_acceptance(self.catalog), catalog_version(self.catalog))
-        return dict(self.inputs.select("day", digest).iter_rows())
+        attribution = attribution_now(self.ledger).group_by("day").agg(pl.col("digest").sum())
+        digest = mixed(
+            pl.col("inputs"),
+            common_acceptance(self.catalog),
+            catalog_version(self.catalog),
+            pl.col("digest").fill_null(0),
+        )
+        return dict(self.inputs.join(attribution, on="day", how="left").select("day", digest).iter_rows())
 
     @cached_property
     def tables(self) -> dict[str, pl.DataFrame]:

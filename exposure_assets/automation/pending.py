@@ -10,20 +10,20 @@ from datetime import date
 import polars as pl
 
 from exposure_assets.automation.in_flight import InFlight
-from exposure_assets.automation.outdated import GraphState, with_dependants
+from exposure_assets.automation.outdated import COUNTS_OF_STAGED, GraphState, with_dependants
 from exposure_assets.automation.requests import (
     Request,
     staging_requests,
     table_requests,
     whole_table_requests,
 )
-from exposure_assets.contracts import STAGED_TABLES, ExposureWaterfall, table_name
+from exposure_assets.contracts import STAGED_TABLES
 from exposure_assets.transforms.digests import sums_over_days
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from exposure_assets.transforms.partition_versions import FROM_STAGED, FROM_TABLES, PARTITION
 from partitions.calendar import Calendar
 
-STAGED_ASSETS = (*STAGED_TABLES, table_name(ExposureWaterfall))
+STAGED_ASSETS = (*STAGED_TABLES, *COUNTS_OF_STAGED)
 _EVERY = "*"
 
 

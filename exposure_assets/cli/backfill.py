@@ -65,6 +65,10 @@ class Backfill:
         state = self._state()
         staged = {*plan.day_list, *(day for day in state.days if day in self._days_needed(plan, state))}
         self._execute(definitions, staging_requests(staged, STAGED_ASSETS, {}), summary)
+        # Displays of other days may be credited otherwise by the assignments that were staged just now.
+        credited_otherwise = set(self._state().days) - set(state.days)
+        self._execute(definitions, staging_requests(credited_otherwise, STAGED_ASSETS, {}), summary)
+        staged |= credited_otherwise
         # Damage of a file may only show when all of it is read.
         self._execute(definitions, whole_table_requests(self._state().whole_tables), summary)
         self._compute(definitions, self._from_staged(plan, staged), summary)

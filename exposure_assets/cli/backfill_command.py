@@ -28,6 +28,7 @@ from resources.workspace import Workspace
 _WARNINGS_SHOWN = 10
 _TABLES_IN_ORDER = (
     "exposure_events",
+    "credit_ledger",
     "deduped_exposures",
     "assignments",
     "exposure_validation",

@@ -15,7 +15,8 @@ from exposure_assets.contracts.catalog import (
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_segments import Segment, segment_column
-from exposure_assets.contracts.catalog_sources import Condition, ExposureSource
+from exposure_assets.contracts.catalog_sources import CREDIT_RULES, Condition, ExposureSource
+from exposure_assets.contracts.credit_ledger import CREDIT_COUNTS, UNATTRIBUTABLE_BUCKETS, CreditLedger
 from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiments import Experiments, Variations
@@ -45,6 +46,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         Variations,
         LandingFiles,
         ExposureWaterfall,
+        CreditLedger,
         Assignments,
         DedupedExposures,
         ExposureValidation,
@@ -63,13 +65,17 @@ __all__ = [
     "AGGREGATION_TYPES",
     "ALL_VARIATIONS",
     "BUCKETS",
+    "CREDIT_COUNTS",
+    "CREDIT_RULES",
     "STAGED_TABLES",
+    "UNATTRIBUTABLE_BUCKETS",
     "VALIDATION_STATUSES",
     "WAREHOUSE_TABLES",
     "AssignmentEvents",
     "Assignments",
     "Catalog",
     "Condition",
+    "CreditLedger",
     "DailyQuality",
     "DedupedExposures",
     "Experiment",

@@ -5,9 +5,9 @@ What becomes of an event stands in `transforms.exposure_events`; which experimen
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from exposure_assets.contracts.catalog_model import CatalogModel
 from exposure_assets.contracts.catalog_values import (
@@ -20,6 +20,17 @@ from exposure_assets.contracts.catalog_values import (
     Text,
     refusal,
 )
+
+Attribution = Literal["event", "slug", "part_id", "message_under_experiment"]
+# The rules by which a display of a coenrolling feature is credited, the most certain one first.
+CREDIT_RULES: tuple[Attribution, ...] = ("slug", "part_id", "message_under_experiment")
+_NEEDS: Mapping[Attribution, tuple[str, ...]] = {
+    "event": ("experiment", "variation"),
+    "slug": ("experiment",),
+    "part_id": ("part", "parts"),
+    "message_under_experiment": ("part", "message_under_experiment"),
+}
+_MAY_HAVE: Mapping[Attribution, tuple[str, ...]] = {**_NEEDS, "slug": ("experiment", "variation")}
 
 
 class Condition(CatalogModel):
@@ -49,16 +60,72 @@ class Condition(CatalogModel):
         return self
 
 
+class PartOwner(CatalogModel):
+    """Whose a part of a feature is: an experiment, and its variation where the part says that too."""
+
+    experiment: str
+    variation: str | None = None
+
+
+def _owners(value: object) -> object:
+    """The owners of a part, written as one experiment, a list of experiments, or a table."""
+    items = value if isinstance(value, list | tuple) else [value]
+    owners = [{"experiment": item} if isinstance(item, str) else item for item in items]
+    if not owners or not all(isinstance(owner, dict | PartOwner) for owner in owners):
+        expected = "an experiment, a list of experiments, or { experiment = ..., variation = ... }"
+        raise refusal(Fault(repr(value)[:80], expected, 'write for example "my-message" = "my-experiment"'))
+    return tuple(owners)
+
+
+PartOwners = Annotated[tuple[PartOwner, ...], BeforeValidator(_owners), Field(strict=False)]
+
+
 class ExposureSource(CatalogModel):
-    """Which events are exposure events, and where in them the experiment and the variation stand."""
+    """Which events are exposure events, and how it is found what they showed.
+
+    With `attribution = "event"` an event names experiment and variation itself. The others are for displays of
+    coenrolling features, which credit the experiment that a part of the feature's configuration came from.
+    """
 
     id: Id
     event: Text = Field(examples=['event = "experiment_exposed"'])
-    experiment: EventField = Field(examples=['experiment = "properties.experiment"'])
-    variation: EventField = Field(examples=['variation = "properties.variation"'])
+    attribution: Attribution = Field(default="event", examples=['attribution = "slug"'])
+    experiment: EventField | None = Field(default=None, examples=['experiment = "properties.experiment"'])
+    variation: EventField | None = Field(default=None, examples=['variation = "properties.variation"'])
+    part: EventField | None = Field(default=None, examples=['part = "properties.message_key"'])
+    message_under_experiment: EventField | None = Field(
+        default=None, examples=['message_under_experiment = "properties.message_under_experiment"']
+    )
+    parts: dict[str, PartOwners] = Field(default={}, examples=['parts = { "my-message" = "my-experiment" }'])
     filter: tuple[Condition, ...] = Field(
         default=(), strict=False, examples=['filter = [{ field = "properties.reason", in = ["split"] }]']
     )
+
+    @field_validator("experiment", "variation", "part", "message_under_experiment", "parts")
+    @classmethod
+    def _fits_the_attribution(cls, value: Any, info: ValidationInfo) -> Any:
+        attribution, name = info.data.get("attribution"), info.field_name or ""
+        if attribution is None:
+            return value
+        if not value and name in _NEEDS[attribution]:
+            example = (cls.model_fields[name].examples or [""])[0]
+            raise refusal(Fault("nothing", "the key to be there", f"write for example {example}"))
+        if value and name not in _MAY_HAVE[attribution]:
+            found = repr(value) if isinstance(value, str) else "a table"
+            expected = f'no {name}: attribution = "{attribution}" reads {" and ".join(_NEEDS[attribution])}'
+            raise refusal(Fault(found, expected, "remove it, or choose another attribution"))
+        return value
+
+    @property
+    def paths(self) -> list[str]:
+        """Every field that the source reads, sorted."""
+        named = (self.experiment, self.variation, self.part, self.message_under_experiment)
+        return sorted({path for path in named if path} | {condition.field for condition in self.filter})
+
+    @property
+    def credits_displays(self) -> bool:
+        """Whether its events are displays of a coenrolling feature."""
+        return self.attribution != "event"
 
 
 PRESETS: Mapping[str, ExposureSource] = MappingProxyType(

@@ -9,8 +9,8 @@ from datetime import date
 import polars as pl
 
 from exposure_assets.contracts import AssignmentEvents, Catalog, columns_of
+from exposure_assets.transforms.attribution import ROW
 from exposure_assets.transforms.exactly_once import copies, settled_by
-from exposure_assets.transforms.exposure_events import ROW
 from exposure_assets.transforms.staged_events import DELIVERY, rejected_rows
 
 _REMAINING = ("experiment_id", "unit_id", "variation_id", "ingested_at")

@@ -9,12 +9,19 @@ from datetime import date
 import polars as pl
 
 from exposure_assets.contracts import Catalog, Experiment, ExposureSource
+from exposure_assets.transforms.attribution import (
+    BUCKET,
+    CANDIDATES,
+    ROW,
+    SOURCE,
+    TEMPLATE,
+    displays,
+    experiments_of,
+    observes,
+)
 from exposure_assets.transforms.conditions import all_hold
 from exposure_assets.transforms.fields import HAS_PROPERTIES, field_column, is_property
 
-ROW = "raw_row"
-SOURCE, BUCKET = "source", "bucket"
-TEMPLATE = "{experiment}"
 _KNOWN = "__known__"
 _OUTCOMES = {
     ROW: pl.UInt32,
@@ -23,15 +30,13 @@ _OUTCOMES = {
     "variation_id": pl.String,
     "named_experiment_id": pl.String,
     BUCKET: pl.String,
+    CANDIDATES: pl.List(pl.String),
 }
 
 
 def source_paths(catalog: Catalog) -> list[str]:
     """Every field that an exposure source reads."""
-    paths: set[str] = set()
-    for source in catalog.exposure_sources.values():
-        paths |= {source.experiment, source.variation, *(condition.field for condition in source.filter)}
-    return sorted(paths)
+    return sorted({path for source in catalog.exposure_sources.values() for path in source.paths})
 
 
 def exposure_outcomes(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
@@ -39,7 +44,8 @@ def exposure_outcomes(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
 
     Grain out: one row per (raw row, source that matches it): `experiment_id` is the catalog's id or null,
     `named_experiment_id` what the row says, `bucket` one of malformed, unresolved_template, ambiguous_attribution,
-    unknown_experiment, unknown_variation and accepted.
+    unknown_experiment, unknown_variation and accepted, or, for displays of coenrolling features that the unit's
+    assignments decide about, `AWAITS_ASSIGNMENT` with the `CANDIDATES`.
 
     A verdict depends on the fields alone, and fields repeat: every distinct combination is judged once.
 
@@ -57,29 +63,35 @@ def exposure_outcomes(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
 
 
 def _judged_by(source: ExposureSource, rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
-    paths = sorted({source.experiment, source.variation, *(condition.field for condition in source.filter)})
-    key = [HAS_PROPERTIES, *(field_column(path) for path in paths)]
-    experiment, variation = pl.col(field_column(source.experiment)), pl.col(field_column(source.variation))
-    is_unreadable = ~pl.col(HAS_PROPERTIES) if any(map(is_property, paths)) else pl.lit(False)
-    passes_filter = all_hold(source.filter)
-    ours = {e.id: e for e in catalog.experiments.values() if e.exposure.source == source.id}
+    key = [HAS_PROPERTIES, *(field_column(path) for path in source.paths)]
+    is_unreadable = ~pl.col(HAS_PROPERTIES) if any(map(is_property, source.paths)) else pl.lit(False)
     distinct = (
         rows.lazy()
         .select(key)
         .unique()
-        .filter(is_unreadable | passes_filter)
-        .with_columns(
+        .filter(is_unreadable | all_hold(source.filter))
+        .with_columns(is_unreadable=is_unreadable)
+    )
+    judge = displays if source.credits_displays else _events
+    judged = judge(distinct, source, catalog).with_columns(pl.lit(source.id).alias(SOURCE)).collect()
+    return rows.select(ROW, *key).join(judged, on=key, how="inner", nulls_equal=True).select(_OUTCOMES.keys())
+
+
+def _events(distinct: pl.LazyFrame, source: ExposureSource, catalog: Catalog) -> pl.LazyFrame:
+    """What events say that name experiment and variation themselves."""
+    experiment = pl.col(field_column(str(source.experiment)))
+    variation = pl.col(field_column(str(source.variation)))
+    ours = experiments_of(source, catalog)
+    return (
+        distinct.with_columns(
+            pl.lit(None, pl.List(pl.String)).alias(CANDIDATES),
             experiment_id=pl.when(experiment.is_in(list(ours))).then(experiment),
             variation_id=variation,
             named_experiment_id=experiment,
-            is_malformed=is_unreadable | experiment.is_null() | variation.is_null(),
+            is_malformed=pl.col("is_unreadable") | experiment.is_null() | variation.is_null(),
         )
         .join(_known_variations(ours), on=["experiment_id", "variation_id"], how="left")
-        .with_columns(_bucket(sorted(catalog.experiments)).alias(BUCKET), pl.lit(source.id).alias(SOURCE))
-        .collect()
-    )
-    return (
-        rows.select(ROW, *key).join(distinct, on=key, how="inner", nulls_equal=True).select(_OUTCOMES.keys())
+        .with_columns(_bucket(sorted(catalog.experiments)).alias(BUCKET))
     )
 
 
@@ -120,7 +132,7 @@ def with_days_and_copies(
         day: The UTC day of all the rows.
         experiments: The catalog's experiments.
     """
-    outside = [e.id for e in experiments.values() if not _observes(e, day)]
+    outside = [e.id for e in experiments.values() if not observes(e, day)]
     is_copy = pl.col(ROW).is_in(copied_rows.implode())
     is_outside = (pl.col(BUCKET) == "accepted") & pl.col("experiment_id").is_in(outside)
     return outcomes.with_columns(
@@ -131,11 +143,6 @@ def with_days_and_copies(
         .otherwise(BUCKET)
         .alias(BUCKET)
     )
-
-
-def _observes(experiment: Experiment, day: date) -> bool:
-    last = experiment.last_exposure_date
-    return experiment.first_exposure_date <= day and (last is None or day <= last)
 
 
 def one_bucket_per_row(outcomes: pl.DataFrame) -> pl.DataFrame:

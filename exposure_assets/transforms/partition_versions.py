@@ -31,7 +31,7 @@ VERSION_SCHEMA: dict[str, pl.DataType] = {
 }
 PARTITION = ("day", "experiment_id")
 # The kinds of rows in the ledger of staging beside the staged tables: `key` is an experiment.
-COHORT = "cohort"
+COHORT, ASSIGNED_COHORT = "cohort", "assigned_cohort"
 
 # Raised when a table's rows come out differently for the same inputs: every partition of it is then out of date.
 CODE_VERSIONS = {
@@ -43,7 +43,7 @@ CODE_VERSIONS = {
     "unit_outcomes": 1,
     "daily_quality": 1,
 }
-_BEFORE_EVERY_DAY = date(1, 1, 2)
+BEFORE_EVERY_DAY = date(1, 1, 2)
 
 # The tables of the warehouse whose versions a table's own are made of.
 UPSTREAM = {
@@ -264,7 +264,7 @@ def _daily_quality(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
     # Whether an exposed unit is unassigned is a question to every cohort until a week later.
     windows = days.select(
         "experiment_id",
-        first_day=pl.lit(_BEFORE_EVERY_DAY, pl.Date),
+        first_day=pl.lit(BEFORE_EVERY_DAY, pl.Date),
         last_day=pl.col("day") + pl.duration(days=DAYS_TO_ASSIGN_AFTER_EXPOSURE),
     )
     cohorts = digests_of_windows(windows, _as_digests(_holding(inputs, "assignments")))

@@ -16,10 +16,17 @@ from exposure_assets.contracts import (
     columns_of,
     empty_frame,
 )
+from exposure_assets.transforms.attribution import (
+    AWAITS_ASSIGNMENT,
+    BUCKET,
+    CANDIDATES,
+    ROW,
+    credited,
+    one_credit_per_display,
+)
+from exposure_assets.transforms.credit_ledger import display_counts
 from exposure_assets.transforms.exactly_once import copies, settled_by
 from exposure_assets.transforms.exposure_events import (
-    BUCKET,
-    ROW,
     exposure_outcomes,
     one_bucket_per_row,
     source_paths,
@@ -40,6 +47,8 @@ class StagedEvents:
     """What a day of raw events came to; every frame obeys the contract of its name.
 
     `matched_rows` raw rows were matched by a source, `judged_rows` of them stand in the waterfall: all of them.
+    `displays` counts those of coenrolling features, as parts of the credit ledger; the assignments of the experiments
+    `attributed` decided about some of them.
     """
 
     exposure_events: pl.DataFrame
@@ -47,13 +56,20 @@ class StagedEvents:
     segment_events: pl.DataFrame
     rejected_events: pl.DataFrame
     exposure_waterfall: pl.DataFrame
+    displays: pl.DataFrame
+    attributed: list[str]
     settled_ids: pl.Series
     matched_rows: int
     judged_rows: int
 
 
 def stage_events(
-    rows: pl.DataFrame, day: date, catalog: Catalog, settled_ids: pl.Series, suspect_hashes: pl.Series
+    rows: pl.DataFrame,
+    day: date,
+    catalog: Catalog,
+    settled_ids: pl.Series,
+    suspect_hashes: pl.Series,
+    assigned: pl.DataFrame,
 ) -> StagedEvents:
     """Judge the raw rows of one UTC day, and the rows without a day that arrived on it.
 
@@ -66,14 +82,16 @@ def stage_events(
         catalog: Experiments, sources, metrics.
         settled_ids: Ids that count on an earlier day.
         suspect_hashes: Hashes of the ids that stand on several days.
+        assigned: The assignments that decide about displays, of `attribution.attributing_assignments`.
     """
     rows = rows.with_row_index(ROW)
     malformed_rows, outcomes = _malformed(rows, _outcomes(rows, catalog))
     of_day = rows.filter(~pl.col(ROW).is_in(malformed_rows.implode()))
     is_copy = _copies(of_day, settled_ids)
     counting = of_day.filter(~is_copy)
+    well_formed = outcomes.join(of_day.select(ROW), on=ROW, how="semi").filter(pl.col(BUCKET) != "malformed")
     judged = with_days_and_copies(
-        outcomes.join(of_day.select(ROW), on=ROW, how="semi").filter(pl.col(BUCKET) != "malformed"),
+        one_credit_per_display(credited(well_formed, rows, day, catalog, assigned), catalog.exposure_sources),
         of_day.filter(is_copy)[ROW],
         day,
         catalog.experiments,
@@ -87,6 +105,8 @@ def stage_events(
         segment_events=segment_events(counting, catalog),
         rejected_events=_rejected(verdicts, rows, of_day.filter(is_copy)),
         exposure_waterfall=_waterfall(verdicts, rows, day),
+        displays=display_counts(_with_days(verdicts, rows, day), catalog.exposure_sources),
+        attributed=_attributed(well_formed),
         settled_ids=settled_by(counting, suspect_hashes),
         matched_rows=matched[ROW].n_unique(),
         judged_rows=verdicts[ROW].n_unique(),
@@ -105,8 +125,11 @@ def well_formed_ids(rows: pl.DataFrame, catalog: Catalog) -> pl.Series:
     return rows.filter(~pl.col(ROW).is_in(malformed_rows.implode()))["event_id"].unique()
 
 
-def malformed_waterfall(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
+def malformed_elsewhere(rows: pl.DataFrame, catalog: Catalog) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Of raw rows that fall on other days than the staged ones the malformed ones: they count where they arrived.
+
+    Returns:
+        Their waterfall, and what of them are displays of coenrolling features.
 
     Args:
         rows: Raw events with the columns of `stage_events`.
@@ -114,7 +137,9 @@ def malformed_waterfall(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
     """
     rows = rows.with_row_index(ROW)
     _, outcomes = _malformed(rows, _outcomes(rows, catalog))
-    return _waterfall(one_bucket_per_row(outcomes.filter(pl.col(BUCKET) == "malformed")), rows, date.min)
+    verdicts = one_bucket_per_row(outcomes.filter(pl.col(BUCKET) == "malformed"))
+    displays = display_counts(_with_days(verdicts, rows, date.min), catalog.exposure_sources)
+    return _waterfall(verdicts, rows, date.min), displays
 
 
 def _outcomes(rows: pl.DataFrame, catalog: Catalog) -> pl.DataFrame:
@@ -160,14 +185,25 @@ def _exposures(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.Data
     )
 
 
-def _waterfall(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.DataFrame:
+def _attributed(outcomes: pl.DataFrame) -> list[str]:
+    """The experiments whose assignments decide about a display."""
+    waiting = outcomes.filter(pl.col(BUCKET) == AWAITS_ASSIGNMENT)
+    return sorted(waiting[CANDIDATES].unique().explode().drop_nulls().unique())
+
+
+def _with_days(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.DataFrame:
+    """The verdicts with the day they count on: the arrival day for what has none of its own."""
     arrival_date = rows["arrival_date"].gather(verdicts[ROW])
+    return verdicts.with_columns(
+        exposure_date=pl.when(pl.col(BUCKET) == "malformed")
+        .then(arrival_date)
+        .otherwise(pl.lit(day, pl.Date))
+    )
+
+
+def _waterfall(verdicts: pl.DataFrame, rows: pl.DataFrame, day: date) -> pl.DataFrame:
     return (
-        verdicts.with_columns(
-            exposure_date=pl.when(pl.col(BUCKET) == "malformed")
-            .then(arrival_date)
-            .otherwise(pl.lit(day, pl.Date))
-        )
+        _with_days(verdicts, rows, day)
         .group_by("experiment_id", "exposure_date", BUCKET)
         .agg(row_count=pl.len().cast(pl.Int64))
         .select(columns_of(ExposureWaterfall).keys())
