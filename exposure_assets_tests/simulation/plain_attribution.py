@@ -39,6 +39,10 @@ def attribution(
         return None, None, "unknown_experiment"
     at, day = row["occurred_at"], row["occurred_at"].date()
     if len(candidates) > 1:
+        candidates = [id for id in candidates if takes_exposures(experiments[id], day)]
+        if not candidates:
+            return None, None, "outside_experiment"
+    if len(candidates) > 1:
         candidates = [id for id in candidates if _has_begun(id, row["unit_id"], at, experiments, canonical)]
         if len(candidates) != 1:
             return None, None, "ambiguous_attribution" if candidates else "unassigned_unit"
@@ -84,14 +88,10 @@ def _candidates(
 
 
 def _has_begun(id: str, unit: str, at: Any, experiments: dict[str, Any], canonical: Canonical) -> bool:
-    """Whether a unit is assigned to an experiment by then, the grace included, on a day that it observes."""
+    """Whether a unit is assigned to an experiment by then, the grace included."""
     assigned = canonical.get((id, unit))
     grace = timedelta(minutes=experiments[id]["exposure"]["grace_minutes"])
-    return (
-        assigned is not None
-        and assigned["assigned_at"] - grace <= at
-        and takes_exposures(experiments[id], at.date())
-    )
+    return assigned is not None and assigned["assigned_at"] - grace <= at
 
 
 def _property(row: Row, path: str) -> str | None:

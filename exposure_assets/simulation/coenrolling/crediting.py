@@ -61,15 +61,16 @@ class Crediting:
             own_variation: What the display or its part says; -1 where that is left to the assignment.
         """
         observed = self.observed(occurred_at)
-        is_assigned = candidates & observed
-        is_assigned &= enrolled.assigned_at[:, unit] - self._grace <= occurred_at
-        count, assigned_count = candidates.sum(axis=0), is_assigned.sum(axis=0)
+        count = candidates.sum(axis=0)
+        # What may be of several is of those that take exposures on its day.
+        possible = candidates & (observed | (count == 1))
+        possible_count = possible.sum(axis=0)
+        is_assigned = possible & (enrolled.assigned_at[:, unit] - self._grace <= occurred_at)
+        assigned_count = is_assigned.sum(axis=0)
         experiment = np.full(len(unit), -1, dtype=np.int32)
-        for certain, choices in (
-            (count == 1, candidates),
-            ((count > 1) & (assigned_count == 1), is_assigned),
-        ):
-            experiment[certain] = np.argmax(choices[:, certain], axis=0)
+        is_certain = possible_count == 1
+        for chosen, choices in ((is_certain, possible), (~is_certain & (assigned_count == 1), is_assigned)):
+            experiment[chosen] = np.argmax(choices[:, chosen], axis=0)
         is_named = experiment >= 0
         assigned_at = np.full(len(unit), NEVER)
         variation = own_variation.copy()
@@ -82,12 +83,14 @@ class Crediting:
         bucket = np.select(
             [
                 count == 0,
+                possible_count == 0,
                 ~is_named & (assigned_count > 1),
                 ~is_named | (variation < 0),
                 ~is_observed,
             ],
             [
                 BUCKET_NUMBERS["unknown_experiment"],
+                BUCKET_NUMBERS["outside_experiment"],
                 BUCKET_NUMBERS["ambiguous_attribution"],
                 BUCKET_NUMBERS["unassigned_unit"],
                 BUCKET_NUMBERS["outside_experiment"],
