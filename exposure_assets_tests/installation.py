@@ -30,7 +30,8 @@ from resources.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 COMPARED = ("exposure_events", "assignments", "deduped_exposures", "exposure_validation", "unit_outcomes")
-COMPARED += ("exposure_windows", "unit_segments", "daily_quality", "exposure_waterfall")
+COMPARED += ("exposure_windows", "unit_segments", "daily_quality")
+COMPARED += ("exposure_waterfall", "credit_ledger")
 
 
 @dataclass(frozen=True)

@@ -61,19 +61,27 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Source:
-    """One exposure source: which events it reads and where they name experiment and variation."""
+    """One exposure source: which events it reads, the fields that say what was met, and whose the parts are."""
 
     id: str
     event: str
-    experiment: str
-    variation: str
+    attribution: str
+    fields: dict[str, str]
+    parts: dict[str, tuple[tuple[str, str | None], ...]]
     filter: tuple[dict[str, Any], ...]
 
     @property
     def needs_properties(self) -> bool:
         """Whether any of its fields is a path into `properties`."""
-        fields = [self.experiment, self.variation, *(rule["field"] for rule in self.filter)]
+        fields = [*self.fields.values(), *(rule["field"] for rule in self.filter)]
         return any(field.startswith("properties.") for field in fields)
+
+    @property
+    def required(self) -> list[str]:
+        """The fields without which an event is malformed."""
+        if self.attribution == "event":
+            return [self.fields["experiment"], self.fields["variation"]]
+        return [self.fields["experiment" if self.attribution == "slug" else "part"]]
 
 
 @dataclass(frozen=True)
@@ -112,9 +120,7 @@ def read_catalog(catalog: Path, horizon_days: int) -> Catalog:
     used = {experiment.source_id for experiment in experiments.values()}
     presets = {stem: toml for stem, toml in PRESETS.items() if stem in used}
     sources = {
-        stem: Source(
-            stem, toml["event"], toml["experiment"], toml["variation"], tuple(toml.get("filter", ()))
-        )
+        stem: _source(stem, toml)
         for stem, toml in {**presets, **_tomls(catalog / "exposure_sources")}.items()
     }
     return Catalog(experiments, metrics, sources)
@@ -122,6 +128,25 @@ def read_catalog(catalog: Path, horizon_days: int) -> Catalog:
 
 def _tomls(folder: Path) -> dict[str, dict[str, Any]]:
     return {path.stem: tomllib.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.toml"))}
+
+
+def _source(stem: str, toml: dict[str, Any]) -> Source:
+    names = ("experiment", "variation", "part", "message_under_experiment")
+    parts = {}
+    for part, written in toml.get("parts", {}).items():
+        owners = written if isinstance(written, list) else [written]
+        parts[part] = tuple(
+            (owner, None) if isinstance(owner, str) else (owner["experiment"], owner.get("variation"))
+            for owner in owners
+        )
+    return Source(
+        id=stem,
+        event=toml["event"],
+        attribution=toml.get("attribution", "event"),
+        fields={name: toml[name] for name in names if name in toml},
+        parts=parts,
+        filter=tuple(toml.get("filter", ())),
+    )
 
 
 def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experiment:

@@ -3,13 +3,21 @@ What is computed from accepted rows is elsewhere, and so are assignments.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from typing import Any
 
-from exposure_assets_tests.reference.catalog import Catalog, Experiment, Source
-from exposure_assets_tests.reference.fields import as_text, look_up, sort_key
-from exposure_assets_tests.reference.reading import EventRow
+from exposure_assets_tests.reference.attribution import (
+    Assignments,
+    Credit,
+    credit,
+    observes,
+    one_credit,
+    ours,
+)
+from exposure_assets_tests.reference.catalog import Catalog, Source
+from exposure_assets_tests.reference.fields import as_text, sort_key
+from exposure_assets_tests.reference.reading import EventRow, field_value
 
 
 @dataclass(frozen=True)
@@ -41,15 +49,9 @@ class Classified:
         tuple[EventRow, str, str | None, str | None]
     ]  # (row, reason, named experiment and variation)
     winners: list[EventRow]  # every event once
-
-
-def field_value(row: EventRow, field: str) -> Any:
-    """What a source, filter or metric reads: a column, or `properties.<path>`."""
-    if field.startswith("properties."):
-        return look_up(row.properties, field.removeprefix("properties."))
-    if field == "properties":
-        return row.properties_text
-    return getattr(row, field)
+    displays: list[
+        tuple[str | None, date, str, str]
+    ]  # (experiment_id, day, rule, bucket) per display of a coenrolling feature
 
 
 def filter_holds(row: EventRow, source: Source) -> bool:
@@ -92,9 +94,7 @@ def is_malformed(row: EventRow, sources: list[Source]) -> bool:
     if None in (row.event_id, row.event_name, row.unit_id, row.occurred_at):
         return True
     return any(
-        _lacks_properties(row, source)
-        or field_value(row, source.experiment) is None
-        or field_value(row, source.variation) is None
+        _lacks_properties(row, source) or any(field_value(row, field) is None for field in source.required)
         for source in sources
     )
 
@@ -111,85 +111,96 @@ def remaining_fields(row: EventRow) -> tuple[Any, ...]:
     )
 
 
-def classify(rows: list[EventRow], catalog: Catalog) -> Classified:
+def classify(rows: list[EventRow], catalog: Catalog, assigned: Assignments) -> Classified:
     """Judge all rows: malformed first, then exactly once by event id, then each by the sources it matches."""
-    result = Classified(exposures=[], counted=[], rejected=[], winners=[])
+    result = Classified(exposures=[], counted=[], rejected=[], winners=[], displays=[])
     copies: dict[str, list[EventRow]] = {}
     for row in rows:
         sources = matching_sources(row, catalog)
         if is_malformed(row, sources):
-            _reject(row, "malformed", row.arrival_date, sources, catalog, result)
+            _reject(row, "malformed", row.arrival_date, _malformed(row, sources, catalog), catalog, result)
         else:
             assert row.event_id is not None
             copies.setdefault(row.event_id, []).append(row)
     for same_event in copies.values():
         winner, *losers = sorted(same_event, key=remaining_fields)
         result.winners.append(winner)
-        _judge_winner(winner, catalog, result)
+        _judge_winner(winner, catalog, assigned, result)
         for loser in losers:
             assert loser.occurred_at is not None
-            sources = matching_sources(loser, catalog)
-            _reject(loser, "duplicate", loser.occurred_at.date(), sources, catalog, result)
+            verdicts = _verdicts(loser, catalog, assigned)
+            _reject(loser, "duplicate", loser.occurred_at.date(), verdicts, catalog, result)
     return result
 
 
+def _verdicts(row: EventRow, catalog: Catalog, assigned: Assignments) -> dict[str, Credit]:
+    """What a well-formed row comes to under each source that matches it, by source id in order."""
+    verdicts = {
+        source.id: credit(row, source, catalog, assigned) for source in matching_sources(row, catalog)
+    }
+    return one_credit(verdicts, catalog)
+
+
+def _malformed(row: EventRow, sources: list[Source], catalog: Catalog) -> dict[str, Credit]:
+    """What a malformed row still names."""
+    verdicts = {}
+    for source in sources:
+        name = variation_id = None
+        known = ours(source, catalog)
+        if source.attribution in ("event", "slug"):
+            name = as_text(field_value(row, source.fields["experiment"]))
+            if "variation" in source.fields:
+                variation_id = as_text(field_value(row, source.fields["variation"]))
+        elif source.attribution == "part_id":
+            owners = source.parts.get(as_text(field_value(row, source.fields["part"])) or "", ())
+            name, variation_id = owners[0] if len(owners) == 1 else (None, None)
+        verdicts[source.id] = Credit("malformed", name if name in known else None, variation_id, name)
+    return verdicts
+
+
 def _reject(
-    row: EventRow, reason: str, day: date, sources: list[Source], catalog: Catalog, result: Classified
+    row: EventRow, reason: str, day: date, verdicts: dict[str, Credit], catalog: Catalog, result: Classified
 ) -> None:
-    experiment_name = variation_name = None
-    if sources:
-        experiment = _named_experiment(row, sources[0], catalog)
-        result.counted.append((experiment.id if experiment else None, day, reason))
-        experiment_name = as_text(field_value(row, sources[0].experiment))
-        variation_name = as_text(field_value(row, sources[0].variation))
-    result.rejected.append((row, reason, experiment_name, variation_name))
+    name = variation_id = None
+    if verdicts:
+        source_id, verdict = min(verdicts.items())
+        result.counted.append((verdict.experiment_id, day, reason))
+        _note_display(source_id, verdict.experiment_id, day, reason, catalog, result)
+        name, variation_id = verdict.name, verdict.variation_id
+    result.rejected.append((row, reason, name, variation_id))
 
 
-def _named_experiment(row: EventRow, source: Source, catalog: Catalog) -> Experiment | None:
-    """The experiment the row names, if the catalog knows it and it takes its exposures from this source."""
-    name = as_text(field_value(row, source.experiment))
-    experiment = catalog.experiments.get(name) if name is not None else None
-    return experiment if experiment is not None and experiment.source_id == source.id else None
+def _note_display(
+    source_id: str, experiment_id: str | None, day: date, reason: str, catalog: Catalog, result: Classified
+) -> None:
+    rule = catalog.sources[source_id].attribution
+    if rule != "event":
+        result.displays.append((experiment_id, day, rule, reason))
 
 
-def _judge_winner(row: EventRow, catalog: Catalog, result: Classified) -> None:
+def _judge_winner(row: EventRow, catalog: Catalog, assigned: Assignments, result: Classified) -> None:
     assert row.event_id is not None and row.unit_id is not None and row.occurred_at is not None
-    sources = matching_sources(row, catalog)
-    if not sources:
-        return
     day = row.occurred_at.date()
-    buckets = {source.id: bucket(row, source, catalog) for source in sources}
-    accepting = [source for source in sources if buckets[source.id] == "accepted"]
-    for source in accepting:
-        experiment = _named_experiment(row, source, catalog)
-        variation_id = as_text(field_value(row, source.variation))
-        assert experiment is not None and variation_id is not None
-        result.counted.append((experiment.id, day, "accepted"))
+    verdicts = _verdicts(row, catalog, assigned)
+    for source_id, verdict in verdicts.items():
+        if verdict.bucket == "accepted" and not observes(
+            catalog.experiments[str(verdict.experiment_id)], day
+        ):
+            verdicts[source_id] = replace(verdict, bucket="outside_experiment")
+    accepting = {source_id: one for source_id, one in verdicts.items() if one.bucket == "accepted"}
+    for source_id, verdict in accepting.items():
+        assert verdict.experiment_id is not None and verdict.variation_id is not None
+        result.counted.append((verdict.experiment_id, day, "accepted"))
+        _note_display(source_id, verdict.experiment_id, day, "accepted", catalog, result)
         result.exposures.append(
-            Exposure(experiment.id, row.event_id, row.unit_id, variation_id, row.occurred_at, row.session_id)
+            Exposure(
+                verdict.experiment_id,
+                row.event_id,
+                row.unit_id,
+                verdict.variation_id,
+                row.occurred_at,
+                row.session_id,
+            )
         )
-    if not accepting:
-        _reject(row, buckets[sources[0].id], day, sources, catalog, result)
-
-
-def bucket(row: EventRow, source: Source, catalog: Catalog) -> str:
-    """The bucket of a well-formed, unique row under one source that matches it."""
-    experiment_name = as_text(field_value(row, source.experiment))
-    variation_id = as_text(field_value(row, source.variation))
-    assert experiment_name is not None and variation_id is not None and row.occurred_at is not None
-    if "{experiment}" in experiment_name or "{experiment}" in variation_id:
-        return "unresolved_template"
-    parts = experiment_name.split("+")
-    if len(parts) > 1 and any(part in catalog.experiments for part in parts):
-        return "ambiguous_attribution"
-    experiment = _named_experiment(row, source, catalog)
-    if experiment is None:
-        return "unknown_experiment"
-    if variation_id not in experiment.variation_ids:
-        return "unknown_variation"
-    day = row.occurred_at.date()
-    if day < experiment.start.date() - timedelta(days=7):
-        return "outside_experiment"
-    if experiment.end is not None and day > experiment.end.date() + timedelta(days=experiment.observe_days):
-        return "outside_experiment"
-    return "accepted"
+    if verdicts and not accepting:
+        _reject(row, min(verdicts.items())[1].bucket, day, verdicts, catalog, result)

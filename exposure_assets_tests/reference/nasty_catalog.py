@@ -61,6 +61,38 @@ SOURCES: dict[str, dict[str, Any]] = {
             {"field": "session_id", "not_null": True},
         ],
     },
+    "legacy": {
+        "event": "legacy_displayed",
+        "attribution": "message_under_experiment",
+        "part": "properties.part",
+        "message_under_experiment": "properties.under",
+    },
+    "messages": {
+        "event": "message_displayed",
+        "attribution": "slug",
+        "experiment": "properties.experiment",
+        "variation": "properties.branch",
+        "filter": [{"field": "properties.experiment", "not_null": True}],
+    },
+    "parts": {
+        "event": "message_displayed",
+        "attribution": "part_id",
+        "part": "properties.part",
+        "filter": [{"field": "properties.part", "not_null": True}],
+        "parts": {
+            "tip": "parts-1",
+            "shared tip": ["parts-1", "parts-2"],
+            "treated": {"experiment": "parts-1", "variation": "treatment"},
+            "offer": "parts-2",
+        },
+    },
+    "rival-parts": {
+        "event": "message_displayed",
+        "attribution": "part_id",
+        "part": "properties.part",
+        "filter": [{"field": "properties.part", "equals": "offer"}],
+        "parts": {"offer": "rival"},
+    },
     "twin": {
         "event": "experiment_exposed",
         "experiment": "properties.twin_experiment",
@@ -203,6 +235,46 @@ def experiments(first_day: date) -> dict[str, dict[str, Any]]:
             "exposure": rules("twin", 5, 7, 14),
             "outcomes": outcomes("first_exposure", 7, ("displays", "total")),
         },
+        "tips": {
+            "start": at(9, "00:00:00"),
+            "end": at(16, "00:00:00"),
+            "enrollment_days": 5,
+            "variations": ("control", "treatment"),
+            "exposure": rules("messages", 5, 3, 5),
+            "outcomes": outcomes("first_exposure", 3, ("visits",)),
+        },
+        "offers": {
+            "start": at(10, "08:00:00"),
+            "variations": ("control", "treatment", "NULL"),
+            "exposure": rules("messages", 60, 7, 7),
+        },
+        "parts-1": {
+            "start": at(9, "00:00:00"),
+            "end": at(13, "00:00:00"),
+            "variations": ("control", "treatment"),
+            "exposure": rules("parts", 5, 2, 2),
+        },
+        "parts-2": {
+            "start": at(11, "00:00:00"),
+            "variations": ("control", "treatment"),
+            "exposure": rules("parts", 1440, 5, 5),
+        },
+        "rival": {
+            "start": at(10, "00:00:00"),
+            "variations": ("control", "treatment"),
+            "exposure": rules("rival-parts", 5, 5, 5),
+        },
+        "legacy-1": {
+            "start": at(9, "00:00:00"),
+            "end": at(12, "00:00:00"),
+            "variations": ("control", "treatment"),
+            "exposure": rules("legacy", 5, 1, 2),
+        },
+        "legacy-2": {
+            "start": at(13, "00:00:00"),
+            "variations": ("control", "treatment"),
+            "exposure": rules("legacy", 0, 3, 3),
+        },
         "x" * 100: {
             "start": at(9, "00:00:00"),
             "end": at(10, "00:00:00"),
@@ -249,7 +321,7 @@ def _table(values: Mapping[str, Any]) -> list[str]:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return json.dumps(value, ensure_ascii=False)

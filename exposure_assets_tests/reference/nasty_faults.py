@@ -26,6 +26,7 @@ def add_faulty_rows(zone: Zone, catalog: Catalog, has_far_days: bool) -> None:
     for experiment in catalog.experiments.values():
         _add_outside(zone, experiment)
     _add_unattributable(zone, checkout)
+    _add_unattributable_displays(zone, catalog.experiments["tips"])
     _add_malformed_events(zone, catalog)
     _add_unmatched(zone, catalog)
     _add_rejected_assignments(zone, catalog)
@@ -78,6 +79,39 @@ def _add_unattributable(zone: Zone, experiment: Experiment) -> None:
         row = zone.event("experiment_exposed", zone.rng.choice(zone.units), at, properties)
         if zone.rng.random() < 0.3:
             zone.copy_event(row)
+
+
+def _add_unattributable_displays(zone: Zone, experiment: Experiment) -> None:
+    displays: tuple[tuple[str, dict[str, Any]], ...] = (
+        *(
+            ("message_displayed", {"experiment": name})
+            for name in ("{experiment}", "tips+offers", "gone+tips", "gone+away", "Tips", "", 7, "legacy-1")
+        ),
+        ("message_displayed", {"experiment": "tips", "branch": "Control"}),
+        ("message_displayed", {"experiment": "tips", "branch": "{experiment}"}),
+        ("message_displayed", {"experiment": "tips", "branch": None}),
+        ("message_displayed", {"experiment": "gone", "part": "tip"}),
+        ("message_displayed", {"part": "{experiment}-tip"}),
+        ("message_displayed", {"part": "bundled with the app"}),
+        ("message_displayed", {}),
+        ("legacy_displayed", {"part": "{experiment}", "under": "a"}),
+        ("legacy_displayed", {"under": "a"}),
+        ("legacy_displayed", {"part": "a", "under": "b"}),
+    )
+    for name, properties in displays:
+        for unit_id in (zone.rng.choice(zone.units), "assigned to nothing"):
+            at = experiment.start + zone.rng.randint(0, 12) * DAY / 2
+            row = zone.event(name, unit_id, at, properties)
+            if zone.rng.random() < 0.3:
+                zone.copy_event(row)
+    for text in NOT_OBJECTS:
+        zone.event("message_displayed", zone.rng.choice(zone.units), experiment.start, text)
+    # Assigned a week after the display, and a day later than that.
+    for days in (7, 8):
+        late = f"assigned {days} days later"
+        zone.event("message_displayed", late, experiment.start - 4 * DAY, {"experiment": "tips"})
+        zone.assign("tips", late, "treatment", experiment.start + (days - 4) * DAY)
+        zone.assign("offers", late, "treatment", experiment.start + 9 * DAY)
 
 
 def _add_malformed_events(zone: Zone, catalog: Catalog) -> None:

@@ -198,10 +198,37 @@ def _columns(rng: random.Random, experiment_id: str, variation_id: str) -> Style
     )
 
 
+def _slug(rng: random.Random, experiment_id: str, variation_id: str) -> Style:
+    properties: dict[str, Any] = {"experiment": experiment_id}
+    if rng.random() < 0.2:
+        properties["branch"] = variation_id
+    if rng.random() < 0.1:
+        properties["part"] = rng.choice(("tip", "offer", "elsewhere"))
+    return "message_displayed", rng.choice(SESSIONS), properties
+
+
+def _part(rng: random.Random, experiment_id: str, variation_id: str) -> Style:
+    own = {
+        "parts-1": ("tip", "shared tip", "treated"),
+        "parts-2": ("offer", "shared tip"),
+        "rival": ("offer",),
+    }
+    return "message_displayed", rng.choice(SESSIONS), {"part": rng.choice(own[experiment_id])}
+
+
+def _legacy(rng: random.Random, experiment_id: str, variation_id: str) -> Style:
+    under = rng.choice(("a", "a", "a", "b", None))
+    return "legacy_displayed", rng.choice(SESSIONS), {"part": "a", "under": under}
+
+
 EXPOSURE_STYLES: dict[str, Callable[[random.Random, str, str], Style]] = {
     "experiment_exposed": _plain,
     "twin": _twin,
     "posthog": _posthog,
     "otel": _otel,
     "by_columns": _columns,
+    "messages": _slug,
+    "parts": _part,
+    "rival-parts": _part,
+    "legacy": _legacy,
 }

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from exposure_assets_tests.reference.catalog import Experiment, Metric
-from exposure_assets_tests.reference.classifying import field_value
 from exposure_assets_tests.reference.fields import as_number, sort_key
-from exposure_assets_tests.reference.reading import EventRow
+from exposure_assets_tests.reference.reading import EventRow, field_value
 
 
 def unit_outcomes(

@@ -23,6 +23,7 @@ from exposure_assets_tests.reference.fields import (
     as_object,
     as_text,
     json_text,
+    look_up,
     parse_json,
 )
 
@@ -267,3 +268,12 @@ def _json_like(value: Any) -> Any:
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     return JsonNumber(json_text(value))
+
+
+def field_value(row: EventRow, field: str) -> Any:
+    """What a source, filter or metric reads: a column, or `properties.<path>`."""
+    if field.startswith("properties."):
+        return look_up(row.properties, field.removeprefix("properties."))
+    if field == "properties":
+        return row.properties_text
+    return getattr(row, field)

@@ -16,6 +16,15 @@ from exposure_assets_tests.reference.reading import AssignmentRow, EventRow, rea
 from exposure_assets_tests.reference.validating import dedupe_exposures, validate
 from exposure_assets_tests.reference.windows import exposure_windows, unit_segments
 
+UNATTRIBUTABLE = (
+    "unknown_experiment",
+    "unknown_variation",
+    "unresolved_template",
+    "ambiguous_attribution",
+    "unassigned_unit",
+    "outside_experiment",
+    "malformed",
+)
 GRAINS = {
     "exposure_events": ("experiment_id", "event_id"),
     "assignments": ("experiment_id", "unit_id"),
@@ -26,6 +35,7 @@ GRAINS = {
     "unit_outcomes": ("experiment_id", "unit_id"),
     "daily_quality": ("experiment_id", "assignment_date", "variation_id"),
     "exposure_waterfall": ("experiment_id", "exposure_date", "bucket"),
+    "credit_ledger": ("experiment_id", "exposure_date"),
     # Not unique: two rejected rows may be alike in every field.
     "rejected_events": ("arrival_date", "stream", "file", "reason", "event_id", "occurred_at", "unit_id"),
 }
@@ -38,9 +48,9 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         WindowTooLong: an experiment looks further than `horizon_days`.
     """
     rules = read_catalog(catalog, horizon_days)
-    events = classify(read_events(landing), rules)
     accepted, rejected = judge_assignments(read_assignments(landing), rules)
     assignments = canonical_assignments(accepted)
+    events = classify(read_events(landing), rules, assignments)
 
     exposures_of: dict[tuple[str, str], list[Exposure]] = {}
     for exposure in events.exposures:
@@ -91,6 +101,7 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         ],
         "daily_quality": daily_quality(verdicts, events.exposures, assignments, rules),
         "exposure_waterfall": _waterfall(events),
+        "credit_ledger": _credit_ledger(events),
         "rejected_events": _rejected(events, rejected),
     }
     return {
@@ -130,6 +141,35 @@ def _waterfall(events: Classified) -> list[dict[str, Any]]:
         {"experiment_id": experiment_id, "exposure_date": day, "bucket": bucket, "row_count": count}
         for (experiment_id, day, bucket), count in counts.items()
     ]
+
+
+def _credit_ledger(events: Classified) -> list[dict[str, Any]]:
+    rows = []
+    for experiment_id, day in {(experiment_id, day) for experiment_id, day, _, _ in events.displays}:
+        of_day = Counter(
+            (rule, bucket) for name, at, rule, bucket in events.displays if (name, at) == (experiment_id, day)
+        )
+        by_bucket: Counter[str] = Counter()
+        for (_, bucket), count in of_day.items():
+            by_bucket[bucket] += count
+        duplicates, credited = by_bucket.pop("duplicate", 0), by_bucket.pop("accepted", 0)
+        lost = sum(by_bucket.values())
+        rows.append(
+            {
+                "experiment_id": experiment_id,
+                "exposure_date": day,
+                "display_count": credited + lost,
+                "credited_count": credited,
+                "credited_by_slug_count": of_day["slug", "accepted"],
+                "credited_by_part_id_count": of_day["part_id", "accepted"],
+                "credited_by_message_count": of_day["message_under_experiment", "accepted"],
+                "unattributable_count": lost,
+                "unattributable_share": lost / (credited + lost) if credited + lost else None,
+                **{f"{bucket}_count": by_bucket[bucket] for bucket in UNATTRIBUTABLE},
+                "duplicate_count": duplicates,
+            }
+        )
+    return rows
 
 
 def _rejected(events: Classified, assignments: list[tuple[AssignmentRow, str]]) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ def winners(tmp_path: Path, rows: list[Row]) -> list[tuple[Any, ...]]:
     write_jsonl(tmp_path / "landing", "events", [{**EVENT, **row} for row in rows])
     return [
         (row.event_name, row.unit_id, row.ingested_at, row.session_id, row.value, row.properties_text)
-        for row in classify(read_events(tmp_path / "landing"), catalog).winners
+        for row in classify(read_events(tmp_path / "landing"), catalog, {}).winners
     ]
 
 

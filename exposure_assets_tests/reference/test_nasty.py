@@ -15,10 +15,11 @@ from exposure_assets_tests.reference import (
     quarantined_files,
     write_nasty_zone,
 )
+from exposure_assets_tests.reference.assigning import canonical_assignments, judge_assignments
 from exposure_assets_tests.reference.catalog import read_catalog
 from exposure_assets_tests.reference.classifying import classify
 from exposure_assets_tests.reference.nasty_ids import ALL
-from exposure_assets_tests.reference.reading import read_events
+from exposure_assets_tests.reference.reading import read_assignments, read_events
 
 SEEDS = pytest.mark.parametrize("seed", range(3))
 BUCKETS = {
@@ -30,6 +31,7 @@ BUCKETS = {
     "unresolved_template",
     "ambiguous_attribution",
     "outside_experiment",
+    "unassigned_unit",
 }
 STATUSES = {
     "no_exposure",
@@ -70,7 +72,8 @@ def test_every_row_is_accounted_for(tmp_path: Path, seed: int):
     write_nasty_zone(tmp_path, seed)
     catalog = read_catalog(tmp_path / "catalog", horizon_days=28)
     rows = read_events(tmp_path / "landing")
-    result = classify(rows, catalog)
+    accepted, _ = judge_assignments(read_assignments(tmp_path / "landing"), catalog)
+    result = classify(rows, catalog, canonical_assignments(accepted))
     tables = compute_tables(tmp_path / "landing", tmp_path / "catalog")
     counts = Counter()
     for row in tables["exposure_waterfall"]:
@@ -97,6 +100,9 @@ def test_a_zone_says_the_same_however_it_is_cut(tmp_path: Path, seed: int, repea
         if repeat:
             table["exposure_waterfall"] = [
                 row for row in table["exposure_waterfall"] if row["bucket"] != "duplicate"
+            ]
+            table["credit_ledger"] = [
+                {**row, "duplicate_count": 0} for row in table["credit_ledger"] if row["display_count"]
             ]
             del table["rejected_events"]
         else:

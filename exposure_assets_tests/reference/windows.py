@@ -69,7 +69,8 @@ def analysis_windows(toml: dict[str, Any], observe_days: int) -> dict[str, list[
     """The analysis windows of an exposure window, by sequence, each with its id and its days."""
     written = toml.get("analysis_windows", "overall")
     sequences: dict[str, list[tuple[str, Days]]] = {}
-    for item in [written] if isinstance(written, str) else written:
+    items: list[Any] = [written] if isinstance(written, str) else written
+    for item in items:
         if item == "overall":
             sequences[item] = [("overall", (0, observe_days))]
         elif item == "daily":

@@ -18,9 +18,10 @@ from exposure_assets.contracts import (
     Metric,
     RejectedEvents,
 )
+from exposure_assets.transforms.attribution import NOBODY_ASSIGNED
 from exposure_assets.transforms.staged_events import (
     StagedEvents,
-    malformed_waterfall,
+    malformed_elsewhere,
     stage_events,
     well_formed_ids,
 )
@@ -45,7 +46,9 @@ def staged(
     *rows: dict[str, Any], day: int = 10, known: Catalog | None = None, settled: pl.Series = NO_IDS
 ) -> StagedEvents:
     known = known or catalog(metrics=[BUYS])
-    result = stage_events(raw_events(*rows, day=day), january(day), known, settled, NO_HASHES)
+    result = stage_events(
+        raw_events(*rows, day=day), january(day), known, settled, NO_HASHES, NOBODY_ASSIGNED
+    )
     obeying(ExposureEvents, result.exposure_events)
     obeying(RejectedEvents, result.rejected_events)
     obeying(ExposureWaterfall, result.exposure_waterfall)
@@ -174,7 +177,7 @@ def test_a_malformed_row_counts_on_the_day_it_arrived():
     late = {"properties": "{", "arrival_date": january(12)}
     found = staged(late, day=10)
     assert found.exposure_waterfall.rows() == [(None, january(12), "malformed", 1)]
-    again = malformed_waterfall(raw_events(late, {"event_id": "fine"}), catalog())
+    again, _ = malformed_elsewhere(raw_events(late, {"event_id": "fine"}), catalog())
     assert again.rows() == [(None, january(12), "malformed", 1)]
 
 
@@ -280,7 +283,8 @@ def test_a_struct_of_properties_is_judged_as_its_json_text():
         pl.col("properties").str.json_decode(pl.Struct({"experiment": pl.String, "variation": pl.String}))
     )
     for_text, for_struct = (
-        stage_events(one, january(10), catalog(), NO_IDS, NO_HASHES) for one in (rows, struct)
+        stage_events(one, january(10), catalog(), NO_IDS, NO_HASHES, NOBODY_ASSIGNED)
+        for one in (rows, struct)
     )
     assert for_text.exposure_events.equals(for_struct.exposure_events)
     assert same_rows(for_text.exposure_waterfall, for_struct.exposure_waterfall, "exposure_date", "bucket")
@@ -315,8 +319,8 @@ def test_buckets_sum_to_the_rows_read_and_no_order_of_rows_changes_anything(
     rows: list[dict[str, Any]], shuffle: random.Random
 ):
     raw, known = raw_events(*rows), catalog(metrics=[BUYS])
-    found = stage_events(raw, january(10), known, NO_IDS, NO_HASHES)
-    again = stage_events(scattered(raw, shuffle), january(10), known, NO_IDS, NO_HASHES)
+    found = stage_events(raw, january(10), known, NO_IDS, NO_HASHES, NOBODY_ASSIGNED)
+    again = stage_events(scattered(raw, shuffle), january(10), known, NO_IDS, NO_HASHES, NOBODY_ASSIGNED)
     waterfall = found.exposure_waterfall
     assert set(waterfall["bucket"]) <= set(BUCKETS)
     assert waterfall["row_count"].sum() == sum(row["event_name"] == "experiment_exposed" for row in rows)
