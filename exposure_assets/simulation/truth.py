@@ -146,7 +146,7 @@ class Truth:
 
     def count_names(self, event_names: pl.Series) -> None:
         """Count rows by the names of their events."""
-        self._names.update(dict(event_names.value_counts().iter_rows()))
+        self._names.update(dict(event_names.value_counts().sort("event_name").iter_rows()))
 
     def add_units(self, experiment_id: str, units: pl.DataFrame) -> None:
         """Note assigned units with their verdicts, in the columns of `units.parquet`, but for numbers as units."""

@@ -108,12 +108,13 @@ def test_the_ledger_counts_every_display_once_by_what_became_of_it(messages: Mes
         judged = judge_events(messages.events, messages.experiments, source, messages.canonical)
         for (experiment_id, day, bucket), count in judged.waterfall.items():
             row = expected.setdefault((experiment_id, day), Counter())
-            row[f"{'credited' if bucket == 'accepted' else bucket}_count"] += count
             if bucket == "accepted":
-                row[column] += count
+                names = ["credited_count", column, "display_count"]
+            elif bucket == "duplicate":
+                names = ["duplicate_count"]
             else:
-                row["unattributable_count"] += count if bucket != "duplicate" else 0
-            row["display_count"] += count if bucket != "duplicate" else 0
+                names = [f"{bucket}_count", "unattributable_count", "display_count"]
+            row.update(dict.fromkeys(names, count))
     told = {
         (row.pop("experiment_id"), row.pop("exposure_date")): row
         for row in messages.told("credit_ledger").to_dicts()
