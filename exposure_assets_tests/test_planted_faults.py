@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from exposure_assets.cli.demo_summary import show_demo
 from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES
 from exposure_assets.simulation import SimulationPlan, simulate
 from exposure_assets_tests.installation import Installation
@@ -57,9 +58,11 @@ def test_every_planted_fault_is_found_and_counted_also_where_assignments_arrive_
     installation.backfill()
     early_credit = installation.table("credit_ledger")["credited_count"].sum()
     assert "credit_ledger" in untrue(installation)
+    assert show_demo(installation.workspace, tmp_path / "zone" / "truth") > 0
     shutil.copytree(late, tmp_path / "zone" / "landing" / "assignments", dirs_exist_ok=True)
     installation.backfill()
     assert untrue(installation) == {}
+    assert show_demo(installation.workspace, tmp_path / "zone" / "truth") == 0
     ledger = installation.table("credit_ledger")
     assert early_credit < ledger["credited_count"].sum()
     assert ledger["unattributable_count"].sum() > 50
