@@ -12,20 +12,11 @@ from rich.table import Table
 
 from exposure_assets.cli.app import errors_as_sentences
 from exposure_assets.contracts import WAREHOUSE_TABLES
+from exposure_assets.contracts.credit_ledger import UNATTRIBUTABLE_BUCKETS
 from resources.query import run_query
 from resources.query_output import write_result
 from resources.settings import Settings
 from resources.workspace import Workspace
-
-_REASONS = (
-    "unassigned_unit",
-    "ambiguous_attribution",
-    "unknown_experiment",
-    "unknown_variation",
-    "unresolved_template",
-    "outside_experiment",
-    "malformed",
-)
 
 _SECTIONS = {
     "Units by experiment: assigned, exposed after it, and exposed validly (daily_quality)": """
@@ -40,7 +31,7 @@ _SECTIONS = {
         FROM credit_ledger GROUP BY experiment_id ORDER BY experiment_id NULLS LAST""",
     "Why displays could not be credited (credit_ledger)": " UNION ALL ".join(
         f"SELECT '{reason}' AS reason, sum({reason}_count) AS displays FROM credit_ledger"
-        for reason in _REASONS
+        for reason in UNATTRIBUTABLE_BUCKETS
     ),
     "Units exposed by window, over the whole observation (exposure_windows)": """
         SELECT experiment_id, exposure_window_id AS exposure_window, count(*) AS units,

@@ -11,6 +11,7 @@ from exposure_assets.simulation.coenrolling.design import OFFERS, TIPS
 from exposure_assets.simulation.experiments import SimulatedExperiment
 
 _DEFAULT = {
+    "styles": {"DEFAULT": {"priority": 50, "max-display-count": 5}},
     "notification-config": {"polling-interval": 180},
     "messages": {
         "welcome": {
@@ -18,7 +19,7 @@ _DEFAULT = {
             "text": "Good to have you here.",
             "surface": "banner",
             "trigger": ["FIRST_START"],
-            "style": {"priority": 50, "max-display-count": 1},
+            "style": "DEFAULT",
             "is-control": False,
         }
     },
@@ -60,7 +61,7 @@ def _messages(variation_id: str) -> dict[str, Any]:
         "experiment": "{experiment}",
         "surface": "banner",
         "trigger": ["USER_RECURRENT"],
-        "style": {"priority": 60, "max-display-count": 3},
+        "style": "DEFAULT",
         "is-control": variation_id == "control",
     }
     if variation_id != "control":
@@ -94,15 +95,12 @@ def _planted_faults() -> dict[str, Any]:
                         "featureId": "messaging",
                         "value": {
                             "message-under-experiment": "typed-by-hand",
+                            "styles": {"URGENT": {"priority": "{experiment}", "max-display-count": 3}},
                             "messages": {
                                 "typed-by-hand": {"experiment": "messaging-tips", "surface": "banner"},
                                 "merged": {
                                     "experiment": "messaging-tips+messaging-offers",
                                     "surface": "banner",
-                                },
-                                "number-as-text": {
-                                    "experiment": "{experiment}",
-                                    "style": {"priority": "{experiment}", "max-display-count": 3},
                                 },
                                 "{experiment}": {"experiment": "{experiment}", "surface": "banner"},
                                 "messaging-planted-faults": {

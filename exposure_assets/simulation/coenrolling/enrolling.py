@@ -1,6 +1,6 @@
-"""Which units of a shard are in which experiments with messages, and the rows of `assignments` that say so.
+"""Which units of a shard are in which experiments with messages, since when, and in which variation.
 
-What becomes of the units is drawn in `displays`; an added row is rejected or a copy, and enrolls nobody.
+The rows that say so are made in `enrollment_rows`; what becomes of the units is drawn in `displays`.
 """
 
 from dataclasses import dataclass
@@ -9,12 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from exposure_assets.simulation.clock import DAY_US, NEVER, hits
+from exposure_assets.simulation.clock import DAY_US, NEVER
 from exposure_assets.simulation.experiments import SimulatedExperiment
-from exposure_assets.simulation.identity import NO_EVENT
 from exposure_assets.simulation.plan import SimulationPlan
-from exposure_assets.simulation.rows import AssignmentRows, join_assignments
-from exposure_assets.simulation.truth import Truth
 
 _SHARE = 0.4
 """Share of all units in one of the two experiments of a source."""
@@ -24,8 +21,6 @@ _SHARES_OF_THE_OTHER = (0.3, 0.6)
 
 _ON_THE_EDGE = 0.03
 """Share of the assignments in the first, and again in the last, microsecond of a day."""
-
-_LONGEST_DELAY_DAYS = 6
 
 _UTC_TIME = pl.Datetime("us", "UTC")
 
@@ -107,70 +102,6 @@ def enroll(
     return enrolled
 
 
-def assignment_rows(
-    plan: SimulationPlan,
-    enrolled: Enrolled,
-    first_name: int,
-    variation_names: list[NDArray[np.int32]],
-    unknown_variation: int,
-    experiments: tuple[SimulatedExperiment, ...],
-    first_number: int,
-    truth: Truth,
-    rng: np.random.Generator,
-) -> AssignmentRows:
-    """All rows of `assignments` about a shard's units, with what went wrong on their way.
-
-    Args:
-        plan: The plan of the simulation.
-        enrolled: The shard's assignments.
-        first_name: Number of the first experiment among all experiments.
-        variation_names: Numbers of the variations' names, by experiment.
-        unknown_variation: Number of the name of a variation that no experiment has.
-        experiments: The experiments with messages.
-        first_number: Numbers of rows, of which their ids are made, count from here.
-        truth: Takes note of rows and faults.
-        rng: Draws.
-    """
-    parts = []
-    for number in range(len(experiments)):
-        for times, variations in (
-            (enrolled.assigned_at[number], enrolled.variation[number]),
-            (enrolled.second_at[number], enrolled.second_variation[number]),
-        ):
-            chosen = np.flatnonzero(times != NEVER)
-            parts.append(
-                _rows(
-                    plan,
-                    np.full(len(chosen), first_name + number),
-                    enrolled.first_unit + chosen,
-                    variation_names[number][variations[chosen]],
-                    times[chosen],
-                    rng,
-                )
-            )
-    clean = join_assignments(parts)
-    clean.number[:] = first_number + np.arange(len(clean), dtype=np.uint64)
-    truth.assignment_buckets["accepted"] += len(clean)
-    refused = _refused(
-        plan, enrolled, first_name, variation_names, unknown_variation, experiments, truth, rng
-    )
-    refused.number[:] = first_number + len(clean) + np.arange(len(refused), dtype=np.uint64)
-    _note(truth, "rejected_assignment", refused)
-    late = hits(rng, len(clean), plan.faults.late_assignment)
-    days = (clean.arrived_at[late] - plan.start_us) // DAY_US
-    arrival = np.minimum(days + rng.integers(1, _LONGEST_DELAY_DAYS + 1, len(late)), plan.days - 1)
-    late, arrival = late[arrival > days], arrival[arrival > days]
-    clean.arrived_at[late] = plan.start_us + arrival * DAY_US + rng.integers(0, DAY_US, len(late))
-    clean.ingested_at[late] = clean.arrived_at[late]
-    _note(truth, "late_assignment", clean.take(late))
-    copies = clean.take(hits(rng, len(clean), plan.faults.duplicate_assignment))
-    later = copies.arrived_at + rng.integers(0, 3 * DAY_US, len(copies))
-    copies.arrived_at[:] = np.minimum(later, plan.end_us - 1)
-    truth.assignment_buckets["duplicate"] += len(copies)
-    _note(truth, "duplicate_assignment", copies)
-    return join_assignments([clean, refused, copies])
-
-
 def _times(start: int, end: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Times in [start, end), earlier ones more often, some of them where one day turns into the next."""
     times = start + (rng.random(count) ** 1.3 * (end - start)).astype(np.int64)
@@ -204,63 +135,3 @@ def _assign_again(
     enrolled.second_variation[number, chosen] = (
         enrolled.variation[number, chosen] + is_other
     ) % variation_count
-
-
-def _refused(
-    plan: SimulationPlan,
-    enrolled: Enrolled,
-    first_name: int,
-    variation_names: list[NDArray[np.int32]],
-    unknown_variation: int,
-    experiments: tuple[SimulatedExperiment, ...],
-    truth: Truth,
-    rng: np.random.Generator,
-) -> AssignmentRows:
-    """Assignments of units outside the experiment that don't count: a display can't be credited by them."""
-    parts = []
-    for number, experiment in enumerate(experiments):
-        outside = np.flatnonzero(enrolled.assigned_at[number] == NEVER)
-        chosen = outside[hits(rng, len(outside), plan.faults.rejected_assignment)]
-        is_unknown = rng.random(len(chosen)) < 0.5
-        too_early = experiment.start_us - 1 - rng.integers(0, DAY_US, len(chosen))
-        variation = np.where(is_unknown, unknown_variation, variation_names[number][0])
-        rows = _rows(
-            plan,
-            np.full(len(chosen), first_name + number),
-            enrolled.first_unit + chosen,
-            variation,
-            np.where(is_unknown, experiment.start_us, too_early),
-            rng,
-        )
-        truth.assignment_buckets["unknown_variation"] += int(is_unknown.sum())
-        truth.assignment_buckets["before_start"] += int((~is_unknown).sum())
-        parts.append(rows)
-    return join_assignments(parts)
-
-
-def _rows(
-    plan: SimulationPlan,
-    experiment: NDArray[np.int64],
-    unit: NDArray[np.int64],
-    variation: NDArray[np.int32] | NDArray[np.int64],
-    assigned_at: NDArray[np.int64],
-    rng: np.random.Generator,
-) -> AssignmentRows:
-    day = np.maximum((assigned_at - plan.start_us) // DAY_US, 0)
-    received = assigned_at + 5_000 + rng.integers(0, 2_000_000, len(assigned_at))
-    received = np.clip(received, plan.start_us, plan.start_us + (day + 1) * DAY_US - 1)
-    return AssignmentRows(
-        number=np.full(len(unit), NO_EVENT),
-        experiment=experiment.astype(np.int32),
-        unit=unit.astype(np.int32),
-        variation=variation.astype(np.int32),
-        assigned_at=assigned_at,
-        ingested_at=received.copy(),
-        arrived_at=received.copy(),
-    )
-
-
-def _note(truth: Truth, fault: str, rows: AssignmentRows) -> None:
-    truth.plant(
-        fault, experiment=rows.experiment, unit=rows.unit, number=rows.number, arrived_at=rows.arrived_at
-    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from exposure_assets.contracts.credit_ledger import CREDIT_COUNTS, UNATTRIBUTABLE_BUCKETS
 from exposure_assets.simulation.coenrolling.design import SOURCES
 from exposure_assets.simulation.coenrolling.display_rows import NO_SOURCE, DisplayRows
 from exposure_assets.simulation.coenrolling.enrolling import Enrolled
@@ -22,18 +23,6 @@ from exposure_assets.simulation.identity import event_ids
 from exposure_assets.simulation.plan import SimulationPlan
 from exposure_assets.simulation.truth import Truth, known_times
 from exposure_assets.simulation.vocabulary import BUCKET_NUMBERS, BUCKETS
-
-_REASONS = (
-    "unknown_experiment",
-    "unknown_variation",
-    "unresolved_template",
-    "ambiguous_attribution",
-    "unassigned_unit",
-    "outside_experiment",
-    "malformed",
-)
-
-_CREDITED_BY = ("slug", "part_id", "message")
 
 
 class MessageTruth:
@@ -185,8 +174,8 @@ class MessageTruth:
         bucket = pl.col("bucket")
         is_accepted = bucket == "accepted"
         credited_by = {
-            f"credited_by_{name}_count": counted(is_accepted & (pl.col("source") == source.id))
-            for name, source in zip(_CREDITED_BY, SOURCES, strict=True)
+            name: counted(is_accepted & (pl.col("source") == source.id))
+            for name, source in zip(CREDIT_COUNTS.values(), SOURCES, strict=True)
         }
         unattributable = pl.col("unattributable_count")
         return (
@@ -196,8 +185,8 @@ class MessageTruth:
                 counted(bucket != "duplicate").alias("display_count"),
                 counted(is_accepted).alias("credited_count"),
                 **credited_by,
-                unattributable_count=counted(bucket.is_in(_REASONS)),
-                **{f"{reason}_count": counted(bucket == reason) for reason in _REASONS},
+                unattributable_count=counted(bucket.is_in(UNATTRIBUTABLE_BUCKETS)),
+                **{f"{reason}_count": counted(bucket == reason) for reason in UNATTRIBUTABLE_BUCKETS},
                 duplicate_count=counted(bucket == "duplicate"),
             )
             .with_columns(

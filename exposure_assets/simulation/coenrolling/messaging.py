@@ -4,7 +4,6 @@ The parts are made elsewhere; here is the order in which they come together, and
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from exposure_assets.simulation.clock import DAY_US
 from exposure_assets.simulation.coenrolling.activity import other_rows
 from exposure_assets.simulation.coenrolling.display_faults import DisplayFaults
 from exposure_assets.simulation.coenrolling.displays import Displays
-from exposure_assets.simulation.coenrolling.enrolling import assignment_rows, enroll
+from exposure_assets.simulation.coenrolling.enrolling import enroll
+from exposure_assets.simulation.coenrolling.enrollment_rows import EnrollmentRows
 from exposure_assets.simulation.coenrolling.message_truth import MessageTruth
 from exposure_assets.simulation.coenrolling.spelling import spell_messages
 from exposure_assets.simulation.coenrolling.watching import WatchedUnits
@@ -64,31 +64,19 @@ def write_messaging(
     displays = Displays(plan, experiments, spellings)
     faults = DisplayFaults(plan, experiments, len(others), spellings, truth)
     notes = MessageTruth(plan, experiments, len(others), spellings, units, truth)
-    names = [variation.id for experiment in experiments for variation in experiment.variations]
-    starts = np.cumsum([0] + [len(experiment.variations) for experiment in experiments])
-    variations = [np.arange(start, end, dtype=np.int32) for start, end in pairwise(starts)]
+    assigning = EnrollmentRows(plan, experiments, len(others), truth)
     all_ids = [experiment.id for experiment in (*others, *experiments)]
     shards = range(0, plan.units, _UNITS_PER_SHARD)
     event_count = assignment_count = 0
     landing = output / "landing"
     with LandingWriter(
-        plan, landing, spellings, units, all_ids, [*names, "treatment-9"], "messaging"
+        plan, landing, spellings, units, all_ids, assigning.variation_names, "messaging"
     ) as writer:
         for shard, first_unit in enumerate(shards):
             rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence([plan.seed, 5, shard])))
             count = min(_UNITS_PER_SHARD, plan.units - first_unit)
             enrolled = enroll(plan, experiments, first_unit, count, rng)
-            assignments = assignment_rows(
-                plan,
-                enrolled,
-                len(others),
-                variations,
-                len(names),
-                experiments,
-                _FIRST_ASSIGNMENT_NUMBER + shard * _NUMBERS_PER_SHARD,
-                truth,
-                rng,
-            )
+            assignments = assigning.of(enrolled, _FIRST_ASSIGNMENT_NUMBER + shard * _NUMBERS_PER_SHARD, rng)
             shown = displays.of(enrolled, rng)
             rows = faults.spoil(
                 shown,
