@@ -23,7 +23,7 @@ from exposure_assets.simulation.landing import LandingWriter, WrittenFile
 from exposure_assets.simulation.plan import SimulationPlan
 from exposure_assets.simulation.truth import Truth
 
-_UNITS_PER_SHARD = 100_000
+_UNITS_PER_SHARD = 50_000
 """Units whose rows of all days are made at a time: the memory goes with this."""
 
 _FIRST_EVENT_NUMBER = 1 << 60
