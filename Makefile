@@ -38,17 +38,16 @@ setup: .venv/.synced ## build .venv from uv.lock
 	$(SYNC) --group bench
 	@touch $@
 
-demo: setup ## a month of simulated experiments, from raw files to daily quality
-	rm -rf $(DEMO)/landing $(DEMO)/catalog $(DEMO)/truth
-	$(BIN)/exposure-assets simulate --days 30 --units 2000 --experiments 3 --seed 7 --output $(DEMO)
+demo: setup ## a month of simulated experiments, from raw files to credit, windows, segments and daily quality
+	rm -rf $(DEMO)/landing $(DEMO)/catalog $(DEMO)/truth $(DEMO)/features
+	$(BIN)/exposure-assets simulate --days 30 --units 2000 --experiments 3 --seed 7 --coenrolling --output $(DEMO)
 	$(DEMO_SETTINGS) $(BIN)/exposure-assets backfill
-	$(DEMO_SETTINGS) $(BIN)/exposure-assets query "SELECT experiment_id, sum(assigned_units) AS assigned_units, \
-		sum(exposed_units) AS exposed_units, sum(valid_exposed_units) AS valid_exposed_units \
-		FROM daily_quality WHERE variation_id = '*' GROUP BY experiment_id ORDER BY experiment_id"
+	@$(DEMO_SETTINGS) $(BIN)/python -m exposure_assets.cli.demo_summary $(DEMO)/truth
 	@printf '%s\n' '' 'Look further:' \
 		'  the graph         $(DEMO_SETTINGS) make ui   # then http://127.0.0.1:3000' \
 		'  any table         $(DEMO_SETTINGS) $(BIN)/exposure-assets query "FROM exposure_validation LIMIT 5"' \
-		'  what was planted  $(DEMO)/truth/summary.json'
+		'  what was planted  $(DEMO)/truth/summary.json' \
+		'  how messages name their experiment  $(DEMO)/features/*.json'
 
 test: setup ## every test
 	$(BIN)/pytest -n auto

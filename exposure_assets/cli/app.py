@@ -187,6 +187,12 @@ def simulate(
     mixed: Annotated[
         bool, typer.Option("--mixed", help="Parquet, JSONL and CSV instead of Parquet alone.")
     ] = False,
+    coenrolling: Annotated[
+        bool,
+        typer.Option(
+            "--coenrolling", help="Also experiments with messages, several at a time on the same units."
+        ),
+    ] = False,
 ) -> None:
     """Write realistic event streams with planted faults, and the truth beside them."""
     from exposure_assets.simulation import OutputExistsError, PlanError, SimulationPlan
@@ -194,7 +200,9 @@ def simulate(
 
     formats = "mixed" if mixed else "parquet"
     try:
-        plan = SimulationPlan(days, units, experiments, seed, events=events, formats=formats)
+        plan = SimulationPlan(
+            days, units, experiments, seed, events=events, formats=formats, coenrolling=coenrolling
+        )
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("simulating", total=days)
             summary = write_simulation(plan, output, lambda done: progress.update(task, completed=done))

@@ -18,11 +18,17 @@ _METRICS = {
 }
 
 
-def write_catalog(experiments: tuple[SimulatedExperiment, ...], directory: Path) -> int:
-    """Write experiments, metrics and exposure sources below `directory`; returns the number of files."""
+def write_catalog(
+    experiments: tuple[SimulatedExperiment, ...], directory: Path, more_sources: dict[str, str]
+) -> int:
+    """Write experiments, metrics and exposure sources below `directory`; returns the number of files.
+
+    `more_sources` are the texts of further exposure sources, by id.
+    """
     texts = {f"experiments/{experiment.id}.toml": _experiment(experiment) for experiment in experiments}
     texts |= {f"metrics/{id}.toml": text for id, text in _METRICS.items()}
-    texts |= {f"exposure_sources/{source.id}.toml": _source(source) for source in SOURCES}
+    sources = {source.id: _source(source) for source in SOURCES} | more_sources
+    texts |= {f"exposure_sources/{id}.toml": text for id, text in sources.items()}
     for name, text in texts.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +63,8 @@ def _experiment(experiment: SimulatedExperiment) -> str:
         f"window_days = {experiment.window_days}",
         "metrics = [" + ", ".join(f'"{metric}"' for metric in experiment.metrics) + "]",
     ]
+    for cut in (*experiment.windows, *experiment.segments):
+        lines += ["", cut.toml()]
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ Who is assigned to them and what happens then is drawn elsewhere; here is only w
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from exposure_assets.simulation.cuts import SimulatedSegment, SimulatedWindow
 from exposure_assets.simulation.plan import SimulationPlan
 
 _DAY_US = 86_400_000_000
@@ -46,6 +47,18 @@ ALL_METRICS = (
     "average_order_usd",
     "active_days",
     "largest_order_usd",
+)
+
+
+_WINDOWS = (
+    SimulatedWindow("whole", periods=("daily", "overall")),
+    SimulatedWindow("first_half", end="50%"),
+    SimulatedWindow("while_enrolling", start="enrollment_start", end="enrollment_end"),
+)
+
+_SEGMENTS = (
+    SimulatedSegment("searched_before"),
+    SimulatedSegment("searched_web_often", kind="web", at_least=2, start=-14, end=-1),
 )
 
 
@@ -92,6 +105,8 @@ class SimulatedExperiment:
     anchor: str
     window_days: int
     metrics: tuple[str, ...]
+    windows: tuple[SimulatedWindow, ...] = ()
+    segments: tuple[SimulatedSegment, ...] = ()
 
     @property
     def start_us(self) -> int:
@@ -126,7 +141,10 @@ class SimulatedExperiment:
 
 
 def design_experiments(plan: SimulationPlan) -> tuple[SimulatedExperiment, ...]:
-    """The plan's experiments: overlapping, of 2 to 4 variations, with windows that fit the plan's days."""
+    """The plan's experiments: overlapping, of 2 to 4 variations, with windows that fit the plan's days.
+
+    With coenrolling features, the first one also has exposure windows and segments.
+    """
     return tuple(_design(plan, number) for number in range(plan.experiments))
 
 
@@ -141,6 +159,7 @@ def _design(plan: SimulationPlan, number: int) -> SimulatedExperiment:
     days = None if duration is None else max(1, round(plan.days * duration))
     max_days = min(7, max(1, plan.days // 4))
     is_tight = number % 3 == 2
+    is_cut = plan.coenrolling and number == 0
     return SimulatedExperiment(
         id=_NAMES[number % len(_NAMES)] + (f"-{number // len(_NAMES) + 1}" if number >= len(_NAMES) else ""),
         source=SOURCES[1] if is_tight else SOURCES[0],
@@ -159,6 +178,8 @@ def _design(plan: SimulationPlan, number: int) -> SimulatedExperiment:
         anchor="assignment" if number % 4 == 2 else "first_exposure",
         window_days=(7, 14, 3)[number % 3],
         metrics=ALL_METRICS if number % 2 == 0 else ALL_METRICS[:3],
+        windows=_WINDOWS if is_cut else (),
+        segments=_SEGMENTS if is_cut else (),
     )
 
 

@@ -19,7 +19,7 @@ from exposure_assets.simulation.clock import UNKNOWN_TIME
 from exposure_assets.simulation.identity import event_ids, session_ids
 from exposure_assets.simulation.plan import FileFormat, SimulationPlan
 from exposure_assets.simulation.rows import AssignmentRows, EventRows
-from exposure_assets.simulation.vocabulary import Vocabulary
+from exposure_assets.simulation.vocabulary import Spellings
 
 _ROW_GROUP_ROWS = 250_000
 
@@ -40,6 +40,8 @@ class WrittenFile:
 class LandingWriter:
     """Writes files in the background, one at a time: the next rows are made while the last are compressed.
 
+    The names of its files begin with `stem`.
+
     A context manager: leaving it waits for the last file, and raises what went wrong with it.
     """
 
@@ -47,15 +49,17 @@ class LandingWriter:
         self,
         plan: SimulationPlan,
         directory: Path,
-        vocabulary: Vocabulary,
+        spellings: Spellings,
         units: pl.Series,
         experiment_names: list[str],
         variation_names: list[str],
+        stem: str = "part",
     ) -> None:
         self.files: list[WrittenFile] = []
         self._plan = plan
         self._directory = directory
-        self._vocabulary = vocabulary
+        self._spellings = spellings
+        self._stem = stem
         self._units = units
         # A null behind the last name: what the number -1 takes.
         self._experiment_names = pl.Series([*experiment_names, None], dtype=pl.String)
@@ -100,17 +104,17 @@ class LandingWriter:
         date = self._plan.start_date + timedelta(days=day)
         folder = self._directory / ("events" if is_events else "assignments") / f"date={date}"
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"part-{part:05d}.{file_format}"
+        path = folder / f"{self._stem}-{part:05d}.{file_format}"
         _write_frame(frame, path, file_format)
         return WrittenFile(path, day, file_format, path.stat().st_size)
 
     def _event_frame(self, rows: EventRows, file_format: FileFormat) -> pl.DataFrame:
-        vocabulary = self._vocabulary
-        properties = vocabulary.properties_text if file_format.startswith("csv") else vocabulary.properties
+        spellings = self._spellings
+        properties = spellings.properties_text if file_format.startswith("csv") else spellings.properties
         return pl.DataFrame(
             {
                 "event_id": event_ids(rows.number, self._plan.seed),
-                "event_name": vocabulary.event_name.gather(rows.template),
+                "event_name": spellings.event_name.gather(rows.template),
                 "unit_id": _name(self._units, rows.unit),
                 "occurred_at": _instants(rows.occurred_at),
                 "ingested_at": _instants(rows.ingested_at),

@@ -103,6 +103,9 @@ class SimulationPlan:
         formats: One file format, or "mixed": all of them, changing from file to file.
         files_per_day: Event files of one arrival day, at least; a day of many rows is split into more.
         properties: Whether `properties` is JSON text or a struct (in CSV it is JSON text anyway).
+        coenrolling: Whether units also take part in experiments with messages, several at a time, whose displays
+            have to be credited to one of them; adds exposure windows, segments and feature configurations.
+            The rows of all else stay the same, and `events` doesn't count what this adds.
     """
 
     days: int
@@ -115,6 +118,7 @@ class SimulationPlan:
     files_per_day: int = 2
     properties: Literal["json", "struct"] = "json"
     faults: FaultRates = field(default_factory=FaultRates)
+    coenrolling: bool = False
 
     def __post_init__(self) -> None:
         for name in ("days", "units", "experiments", "files_per_day"):

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from exposure_assets.simulation.assignment_stream import AssignmentStream
 from exposure_assets.simulation.catalog import write_catalog
 from exposure_assets.simulation.clock import DAY_US
+from exposure_assets.simulation.coenrolling.configurations import write_configurations
+from exposure_assets.simulation.coenrolling.design import design_messaging, source_texts
+from exposure_assets.simulation.coenrolling.messaging import write_messaging
+from exposure_assets.simulation.coenrolling.watching import WatchedUnits
 from exposure_assets.simulation.event_faults import EventFaults
 from exposure_assets.simulation.events import (
     DEFAULT_INTENSITY,
@@ -39,6 +43,9 @@ _BUSIEST_DAY = 2.0
 
 _ROWS_PER_ASSIGNMENT = 9
 
+_ROWS_WITH_MESSAGES = 12
+"""Rows of a unit that has to do with messages, about."""
+
 _ARRIVAL_STEP_US = 2_000_000
 
 
@@ -49,7 +56,7 @@ class OutputExistsError(FileExistsError):
 def simulate(
     plan: SimulationPlan, output: Path, on_day: Callable[[int], None] | None = None
 ) -> SimulationSummary:
-    """Write landing zone, catalog and truth of a plan below `output`.
+    """Write landing zone, catalog and truth of a plan below `output`, and with coenrolling features `features/*.json`.
 
     Grain out: one row per raw event or assignment row in `landing/`, one per unit and experiment in
     `truth/units.parquet`, one per planted fault in `truth/faults.parquet`; `truth/summary.json` comes last.
@@ -60,9 +67,9 @@ def simulate(
         on_day: Called after each arrival day with the number of days done, for a progress bar.
 
     Raises:
-        OutputExistsError: `output` already holds a landing zone, a catalog or a truth.
+        OutputExistsError: `output` already holds a landing zone, a catalog, a truth or feature configurations.
     """
-    for name in ("landing", "catalog", "truth"):
+    for name in ("landing", "catalog", "truth", *(("features",) if plan.coenrolling else ())):
         if (output / name).exists():
             raise OutputExistsError(
                 f"{output / name} already exists, expected an output directory without it; "
@@ -72,7 +79,11 @@ def simulate(
     vocabulary = build_vocabulary(experiments, plan.properties)
     units = unit_ids(plan.units)
     rows_guess = plan.events or _ROWS_PER_ASSIGNMENT * min(0.6 * plan.experiments, 3.0) * plan.units
-    truth = Truth(plan, experiments, vocabulary, units, is_detailed=rows_guess <= DETAILED_TRUTH_EVENTS)
+    messaging = design_messaging(plan) if plan.coenrolling else ()
+    message_rows = _ROWS_WITH_MESSAGES * plan.units if messaging else 0
+    is_detailed = rows_guess + message_rows <= DETAILED_TRUTH_EVENTS
+    truth = Truth(plan, (*experiments, *messaging), vocabulary, units, is_detailed)
+    watched = WatchedUnits(experiments, vocabulary, is_detailed)
     shards = max(plan.files_per_day, ceil(_BUSIEST_DAY * rows_guess / plan.days / _ROWS_PER_FILE))
 
     assignments = AssignmentStream(plan, experiments, truth)
@@ -80,6 +91,7 @@ def simulate(
     for number, experiment in enumerate(experiments):
         recruits = recruit(plan, experiment, _generator(plan, 1, number))
         truth.note_units(number, recruits)
+        watched.note_units(number, recruits)
         assignments.add(recruits)
         for shard, activity in enumerate(split_activity(plan, experiment, number, recruits, shards)):
             activities[shard].append(activity)
@@ -88,7 +100,8 @@ def simulate(
     faults = EventFaults(plan, experiments, vocabulary, truth)
     arrivals = _Arrivals(plan, shards)
     event_rows = exposure_rows = assignment_rows = 0
-    catalog_files = write_catalog(experiments, output / "catalog")
+    more_sources = source_texts() if messaging else {}
+    catalog_files = write_catalog((*experiments, *messaging), output / "catalog", more_sources)
     with LandingWriter(
         plan, output / "landing", vocabulary, units, assignments.experiment_names, assignments.variation_names
     ) as writer:
@@ -103,6 +116,8 @@ def simulate(
                 own, copies = faults.spoil(
                     behaviour.day(activities[shard], day, shard, shards, rng), day, rng
                 )
+                for rows in own:
+                    watched.note_exposures(rows)
                 arriving = arrivals.of(day, shard, own, copies, rng)
                 truth.count_rows(arriving)
                 event_rows += len(arriving)
@@ -110,14 +125,21 @@ def simulate(
             if on_day is not None:
                 on_day(day + 1)
     _truncate_files(plan, writer.files, output, truth)
+    files = list(writer.files)
+    if messaging:
+        more = write_messaging(plan, experiments, messaging, units, truth, watched, output)
+        event_rows += more.event_rows
+        assignment_rows += more.assignment_rows
+        files += more.files
+        write_configurations(messaging, output / "features")
     exposure_rows = sum(truth.buckets.values())
     totals = {
         "event_rows": event_rows,
         "exposure_rows": exposure_rows,
         "assignment_rows": assignment_rows,
-        "files": len(writer.files),
+        "files": len(files),
         "catalog_files": catalog_files,
-        "bytes_written": sum(file.size_bytes for file in writer.files),
+        "bytes_written": sum(file.size_bytes for file in files),
     }
     truth.write(output / "truth", totals)
     return SimulationSummary(

@@ -59,15 +59,20 @@ class Truth:
         self._all_days = plan.days + _DAYS_BEFORE
         self._waterfall = np.zeros((len(experiments) + 1) * self._all_days * len(BUCKETS), dtype=np.int64)
         self._templates = np.zeros(len(vocabulary.bucket), dtype=np.int64)
+        self._names: Counter[str] = Counter()
         self._faults: list[pl.DataFrame] = []
         self._units: list[pl.DataFrame] = []
         self._statuses: dict[str, dict[str, int]] = {}
 
     @property
     def buckets(self) -> dict[str, int]:
-        """Raw rows that an exposure source matches, by waterfall bucket."""
+        """Raw rows that an exposure source matches, by the waterfall buckets that there can be."""
         totals = self._waterfall.reshape(-1, len(BUCKETS)).sum(axis=0)
-        return {bucket: int(total) for bucket, total in zip(BUCKETS, totals, strict=True)}
+        buckets = {bucket: int(total) for bucket, total in zip(BUCKETS, totals, strict=True)}
+        if not self._plan.coenrolling:
+            # Where every event names its variation, no assignment has to be looked up.
+            del buckets["unassigned_unit"]
+        return buckets
 
     def plant(
         self,
@@ -130,11 +135,30 @@ class Truth:
     def count_rows(self, rows: EventRows) -> None:
         """Count rows of `events` that are about to be written, each once per time it is written."""
         self._templates += np.bincount(rows.template, minlength=len(self._templates))
-        has_no_day = (rows.bucket == BUCKET_NUMBERS["malformed"]) | (rows.occurred_at == UNKNOWN_TIME)
-        day = (np.where(has_no_day, rows.arrived_at, rows.occurred_at) - self._plan.start_us) // DAY_US
-        place = (self._vocabulary.experiment[rows.template] + 1) * self._all_days + day + _DAYS_BEFORE
+        self.count_buckets(rows, self._vocabulary.experiment[rows.template])
+
+    def count_buckets(self, rows: EventRows, experiment: NDArray[np.int32]) -> None:
+        """Count rows in the waterfall, each for the experiment of this number; -1 for none."""
+        day = (known_times(rows) - self._plan.start_us) // DAY_US
+        place = (experiment + 1) * self._all_days + day + _DAYS_BEFORE
         code = (place * len(BUCKETS) + rows.bucket)[rows.bucket != UNRELATED]
         self._waterfall += np.bincount(code, minlength=len(self._waterfall))
+
+    def count_names(self, event_names: pl.Series) -> None:
+        """Count rows by the names of their events."""
+        self._names.update(dict(event_names.value_counts().sort("event_name").iter_rows()))
+
+    def add_units(self, experiment_id: str, units: pl.DataFrame) -> None:
+        """Note assigned units with their verdicts, in the columns of `units.parquet`, but for numbers as units."""
+        statuses = Counter(units["validation_status"].to_list())
+        counted = self._statuses.setdefault(experiment_id, dict.fromkeys(VALIDATION_STATUSES, 0))
+        for status, count in statuses.items():
+            counted[status] += count
+        if self.is_detailed:
+            named = units.with_columns(
+                unit_id=self._unit_ids.gather(units["unit"]), fault=pl.lit(None, pl.String)
+            )
+            self._units.append(named.select(_UNITS))
 
     def write(self, directory: Path, totals: dict[str, int]) -> None:
         """Write the truth below `directory`; `summary.json` comes last and says that all is complete."""
@@ -144,11 +168,17 @@ class Truth:
             pl.concat([_NO_FAULTS, *self._faults]).write_parquet(directory / "faults.parquet")
             pl.concat(self._units).write_parquet(directory / "units.parquet")
         names = self._vocabulary.event_name.to_frame().with_columns(rows=pl.Series(self._templates))
-        by_name = names.group_by("event_name", maintain_order=True).agg(pl.col("rows").sum())
+        by_name = Counter(
+            dict(names.group_by("event_name", maintain_order=True).agg(pl.col("rows").sum()).iter_rows())
+        )
+        by_name.update(self._names)
+        plan = dataclasses.asdict(self._plan)
+        if not self._plan.coenrolling:
+            del plan["coenrolling"]
         summary = {
-            "plan": dataclasses.asdict(self._plan),
+            "plan": plan,
             **totals,
-            "rows_by_event_name": dict(by_name.iter_rows()),
+            "rows_by_event_name": dict(by_name),
             "waterfall": self.buckets,
             "assignments": dict(self.assignment_buckets),
             "validation_status": self._statuses,
@@ -174,6 +204,31 @@ class Truth:
         )
         return columns.with_columns(exposure_date=(start + pl.duration(days="exposure_date")).cast(pl.Date))
 
+
+def known_times(rows: EventRows) -> NDArray[np.int64]:
+    """When rows of `events` count: when they happened, or where that can't be trusted, when they arrived."""
+    has_no_day = (rows.bucket == BUCKET_NUMBERS["malformed"]) | (rows.occurred_at == UNKNOWN_TIME)
+    return np.where(has_no_day, rows.arrived_at, rows.occurred_at)
+
+
+_UNITS = (
+    "experiment_id",
+    "unit_id",
+    "variation_id",
+    "assigned_at",
+    "assignment_count",
+    "is_conflicting",
+    "has_any_exposure",
+    "has_post_assignment_exposure",
+    "is_pre_assignment_exposure",
+    "is_exposure_outside_window",
+    "is_variation_mismatch",
+    "has_crossover",
+    "validation_status",
+    "fault",
+    "first_exposure_at",
+    "first_exposure_variation_id",
+)
 
 _NO_FAULTS = pl.DataFrame(
     schema={

@@ -36,13 +36,25 @@ _STRUCT = pl.Struct(dict.fromkeys(_PROPERTY_NAMES, pl.String))
 
 
 @dataclass(frozen=True)
-class Vocabulary:
-    """The templates. Each kind of event stands for `len(ATTRIBUTES)` of them, one after another.
+class Spellings:
+    """How templates are spelled out in a file.
 
     Attributes:
         event_name: Event name by template.
         properties: `properties` by template, as JSON text or as a struct.
         properties_text: `properties` by template, as JSON text in any case.
+    """
+
+    event_name: pl.Series
+    properties: pl.Series
+    properties_text: pl.Series
+
+
+@dataclass(frozen=True)
+class Vocabulary(Spellings):
+    """The templates. Each kind of event stands for `len(ATTRIBUTES)` of them, one after another.
+
+    Attributes:
         bucket: Waterfall bucket by template, `UNRELATED` if no source matches.
         experiment: Number of the experiment the row is counted for in the waterfall; -1 if for none.
         exposures: First template of an exposure, by experiment and variation number.
@@ -53,9 +65,6 @@ class Vocabulary:
         filtered: First template of an event that only the filter of its source keeps out, by experiment.
     """
 
-    event_name: pl.Series
-    properties: pl.Series
-    properties_text: pl.Series
     bucket: NDArray[np.int8]
     experiment: NDArray[np.int32]
     exposures: NDArray[np.int32]

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from exposure_assets_tests.simulation.plain_attribution import (
+    Canonical,
+    attribution,
+    named_experiment,
+    says_enough,
+    takes_exposures,
+)
 from exposure_assets_tests.simulation.plain_reading import Row
 
 
@@ -35,8 +42,13 @@ class JudgedAssignments:
     accepted: dict[tuple[str, str], list[Row]]
 
 
-def judge_events(rows: list[Row], experiments: dict[str, Any], sources: dict[str, Any]) -> JudgedEvents:
-    """Every row that an exposure source matches in one bucket."""
+def judge_events(
+    rows: list[Row],
+    experiments: dict[str, Any],
+    sources: dict[str, Any],
+    canonical: Canonical | None = None,
+) -> JudgedEvents:
+    """Every row that an exposure source matches in one bucket; `canonical` assignments credit displays."""
     source_of_event = {source["event"]: id for id, source in sources.items()}
     winners: dict[str, tuple[Any, int]] = {}
     for position, row in enumerate(rows):
@@ -50,17 +62,22 @@ def judge_events(rows: list[Row], experiments: dict[str, Any], sources: dict[str
         source_id = source_of_event.get(row["event_name"])
         if source_id is None or not _passes_filter(row, sources[source_id]):
             continue
-        named, variation = _named(row, sources[source_id])
-        is_known = named in experiments and experiments[named]["exposure"]["source"] == source_id
-        experiment_id = named if is_known else None
+        source = sources[source_id]
         if _is_malformed(row, sources, source_of_event):
-            waterfall[experiment_id, row["arrival_date"], "malformed"] += 1
+            waterfall[
+                named_experiment(row, source_id, source, experiments), row["arrival_date"], "malformed"
+            ] += 1
             continue
         day = row["occurred_at"].date()
-        bucket = "duplicate"
-        if winners[row["event_id"]][1] == position:
-            bucket = _attribution(named, variation, day, experiment_id, experiments)
-        waterfall[experiment_id, day, bucket] += 1
+        if "attribution" in source:
+            named, variation, bucket = attribution(row, source_id, source, experiments, canonical or {})
+        else:
+            named = named_experiment(row, source_id, source, experiments)
+            variation = _named(row, source)[1]
+            bucket = _bucket(row, source, day, named, experiments)
+        if winners[row["event_id"]][1] != position:
+            bucket = "duplicate"
+        waterfall[named, day, bucket] += 1
         if bucket == "accepted" and named is not None and variation is not None:
             exposures[named, row["unit_id"]].append(Exposure(row["occurred_at"], row["event_id"], variation))
     return JudgedEvents(waterfall, exposures)
@@ -150,7 +167,9 @@ def _passes_filter(row: Row, source: dict[str, Any]) -> bool:
     if row["properties"] is None:
         return True
     return all(
-        row["properties"].get(rule["field"].removeprefix("properties.")) in rule["in"]
+        (row["properties"].get(rule["field"].removeprefix("properties.")) in rule["in"])
+        if "in" in rule
+        else (row["properties"].get(rule["field"].removeprefix("properties.")) not in rule["not_in"])
         for rule in source.get("filter", [])
     )
 
@@ -161,16 +180,16 @@ def _is_malformed(row: Row, sources: dict[str, Any], source_of_event: dict[str, 
     source_id = source_of_event.get(row["event_name"])
     if source_id is None or not _passes_filter(row, sources[source_id]):
         return False
-    return None in _named(row, sources[source_id])
+    source = sources[source_id]
+    if "attribution" in source:
+        return row["properties"] is None or not says_enough(row, source)
+    return None in _named(row, source)
 
 
-def _attribution(
-    named: str | None,
-    variation: str | None,
-    day: date,
-    experiment_id: str | None,
-    experiments: dict[str, Any],
+def _bucket(
+    row: Row, source: dict[str, Any], day: date, experiment_id: str | None, experiments: dict[str, Any]
 ) -> str:
+    named, variation = _named(row, source)
     assert named is not None and variation is not None
     if "{experiment}" in named or "{experiment}" in variation:
         return "unresolved_template"
@@ -181,12 +200,7 @@ def _attribution(
     experiment = experiments[experiment_id]
     if variation not in [known["id"] for known in experiment["variations"]]:
         return "unknown_variation"
-    if day < experiment["start"].date() - timedelta(days=7):
-        return "outside_experiment"
-    end = experiment.get("end")
-    if end is not None and day > end.date() + timedelta(days=experiment["exposure"]["observe_days"]):
-        return "outside_experiment"
-    return "accepted"
+    return "accepted" if takes_exposures(experiment, day) else "outside_experiment"
 
 
 def _assignment_bucket(row: Row, experiments: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 def read_stream(output: Path, stream: str) -> list[Row]:
     """All rows of a stream, in the order of the files, with their arrival day; truncated files left out."""
     rows: list[Row] = []
-    for path in sorted((output / "landing" / stream).glob("date=*/part-*")):
+    for path in sorted((output / "landing" / stream).glob("date=*/*")):
         if not path.name.startswith("part-90000."):
             arrival = date.fromisoformat(path.parent.name.removeprefix("date="))
             rows += [{**_readable(row), "arrival_date": arrival} for row in read_file(path)]

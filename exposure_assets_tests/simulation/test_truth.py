@@ -2,7 +2,6 @@
 How the files look and what a plan may ask for is tested in the neighbouring modules.
 """
 
-import json
 from collections import Counter
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -11,26 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from exposure_assets.simulation import FaultRates, SimulationPlan, SimulationSummary, simulate
+from exposure_assets.simulation import FaultRates, SimulationPlan, simulate
 from exposure_assets_tests.simulation.plain_judging import judge_assignments, judge_events, verdict
 from exposure_assets_tests.simulation.plain_reading import Row, file_contents, read_catalog, read_stream
+from exposure_assets_tests.simulation.simulated import MANY_FAULTS, Simulated
 
-MANY_FAULTS = FaultRates(
-    pre_assignment_exposure=0.05,
-    exposure_outside_window=0.05,
-    variation_mismatch=0.05,
-    crossover=0.05,
-    conflicting_assignment=0.03,
-    repeated_assignment=0.03,
-    unassigned_exposure=0.05,
-    late_arrival=0.2,
-    early_arrival=0.02,
-    conflicting_copy=0.05,
-    malformed=0.01,
-    outside_experiment=0.01,
-    malformed_assignment=0.01,
-    late_assignment=0.2,
-)
 PLANS = {
     "parquet": SimulationPlan(days=30, units=10_000, experiments=5, seed=3, faults=MANY_FAULTS),
     "mixed": SimulationPlan(
@@ -39,26 +23,11 @@ PLANS = {
     "mixed-struct": SimulationPlan(
         days=12, units=2_000, experiments=4, seed=5, formats="mixed", properties="struct", faults=MANY_FAULTS
     ),
+    "coenrolling": SimulationPlan(
+        days=30, units=1_200, experiments=2, seed=7, faults=MANY_FAULTS, coenrolling=True
+    ),
     "two-days": SimulationPlan(days=2, units=1_000, experiments=2, seed=6, faults=MANY_FAULTS),
 }
-
-
-class Simulated:
-    """A simulation with its files read back."""
-
-    def __init__(self, plan: SimulationPlan, output: Path) -> None:
-        self.summary: SimulationSummary = simulate(plan, output)
-        self.experiments = read_catalog(output, "experiments")
-        self.sources = read_catalog(output, "exposure_sources")
-        self.events = read_stream(output, "events")
-        self.assignments = read_stream(output, "assignments")
-        self.truth = json.loads((output / "truth" / "summary.json").read_text())
-        self.faults = pl.read_parquet(output / "truth" / "faults.parquet")
-        self.units = pl.read_parquet(output / "truth" / "units.parquet")
-        self.waterfall = pl.read_parquet(output / "truth" / "waterfall.parquet")
-
-    def planted(self, fault: str) -> list[Row]:
-        return self.faults.filter(fault=fault).to_dicts()
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +45,7 @@ def simulated(
 
 
 def test_every_unit_has_the_verdict_that_the_contract_gives_it(simulated: Simulated):
-    accepted = judge_assignments(simulated.assignments, simulated.experiments).accepted
-    exposures = judge_events(simulated.events, simulated.experiments, simulated.sources).exposures
+    accepted, exposures = simulated.judged_assignments.accepted, simulated.judged_events.exposures
     expected = [
         verdict(rows, exposures.get(key, []), simulated.experiments[key[0]]) for key, rows in accepted.items()
     ]
@@ -86,7 +54,7 @@ def test_every_unit_has_the_verdict_that_the_contract_gives_it(simulated: Simula
 
 
 def test_every_raw_exposure_row_is_in_the_bucket_that_the_contract_gives_it(simulated: Simulated):
-    expected = judge_events(simulated.events, simulated.experiments, simulated.sources).waterfall
+    expected = simulated.judged_events.waterfall
     told = {
         (row["experiment_id"], row["exposure_date"], row["bucket"]): row["rows"]
         for row in simulated.waterfall.to_dicts()
@@ -95,7 +63,7 @@ def test_every_raw_exposure_row_is_in_the_bucket_that_the_contract_gives_it(simu
 
 
 def test_every_raw_assignment_row_is_in_the_bucket_that_the_contract_gives_it(simulated: Simulated):
-    buckets = judge_assignments(simulated.assignments, simulated.experiments).buckets
+    buckets = simulated.judged_assignments.buckets
     assert {bucket: count for bucket, count in simulated.truth["assignments"].items() if count} == buckets
 
 
