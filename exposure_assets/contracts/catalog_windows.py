@@ -65,7 +65,7 @@ class LimitGrammar:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
