@@ -12,13 +12,22 @@ from exposure_assets.checks import (
     deduped_exposures,
     experiment_overlap,
     exposure_validation,
+    exposure_windows,
     unit_outcomes,
+    unit_segments,
 )
 from exposure_assets.checks.daily_quality_statistics import statistical_checks
 from exposure_assets.checks.grain import grain_checks
 from exposure_assets.checks.sql_rule import checks_of
 
-_STEMS = (deduped_exposures, exposure_validation, unit_outcomes, daily_quality)
+_STEMS = (
+    deduped_exposures,
+    exposure_validation,
+    exposure_windows,
+    unit_segments,
+    unit_outcomes,
+    daily_quality,
+)
 
 
 def table_checks() -> Sequence[dg.AssetChecksDefinition]:

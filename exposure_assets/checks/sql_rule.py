@@ -3,7 +3,7 @@
 The rules stand in the modules of their kind.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -69,17 +69,22 @@ def _check(rule: SqlRule) -> dg.AssetChecksDefinition:
     return partitioned_check(key, rule.promise, find, severity=dg.AssetCheckSeverity.ERROR, reads=rule.reads)
 
 
-def same_cohorts(table: str, other: str) -> str:
+def same_cohorts(table: str, other: str, each: Sequence[str] = ()) -> str:
     """A query for the cohorts of a table that have another number of rows than in the table it is computed from.
 
     Cohorts that have not been computed yet break no rule.
+
+    Args:
+        table: The table.
+        other: The table that it is computed from.
+        each: Columns of `table` for each of whose values every row of `other` has one.
     """
-    counts = (
-        f"SELECT experiment_id, assignment_date, count(*) AS units FROM {{}} WHERE {PARTITIONS} GROUP BY ALL"
-    )
-    computed_from, computed = counts.replace("{}", other, 1), counts.replace("{}", table, 1)
+    counts = f"SELECT experiment_id, assignment_date, count(*) AS units{{}} FROM {{}} WHERE {PARTITIONS} GROUP BY ALL"
+    further = "".join(f", {column}" for column in each)
+    computed_from = counts.replace("{}", "", 1).replace("{}", other, 1)
+    computed = counts.replace("{}", further, 1).replace("{}", table, 1)
     return f"""
-        SELECT experiment_id, assignment_date, a.units AS {other}, b.units AS {table}
+        SELECT experiment_id, assignment_date, a.units AS {other}, b.units AS {table}{further}
         FROM ({computed_from}) a RIGHT JOIN ({computed}) b USING (experiment_id, assignment_date)
         WHERE a.units IS DISTINCT FROM b.units
     """

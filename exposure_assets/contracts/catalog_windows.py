@@ -55,7 +55,9 @@ class LimitGrammar:
             return value
         share = _FRACTION.fullmatch(value.strip())
         if share is None:
-            raise refusal(Fault(_shown(value), expected, nearest(value, (*self.words, _SHARE))))
+            is_number = re.fullmatch(r"[+-]?\d+", value.strip(), re.ASCII)
+            remedy = "write the number without quotes" if is_number else nearest(value, (*self.words, _SHARE))
+            raise refusal(Fault(_shown(value), expected, remedy))
         if Fraction(share[1]) > 1:
             remedy = "a window ends with the observation at the latest: '1 * observation'"
             raise refusal(Fault(_shown(value), "a share of the observation from 0 to 1", remedy))
@@ -63,7 +65,7 @@ class LimitGrammar:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
@@ -183,7 +185,14 @@ def is_empty(starts: Sequence[Bound], ends: Sequence[Bound], enrollment: Enrollm
         day + timedelta(days=n) for n in range(tried + 1) for day in (first, last - timedelta(days=tried))
     )
     return not any(
-        all(start.on(day, is_end=False) < end.on(day, is_end=True) for start in starts for end in ends)
+        all(
+            # From one origin, and be it an instant that differs from unit to unit, bounds compare as they are.
+            start.microseconds < end.microseconds
+            if start.origin is end.origin
+            else start.on(day, is_end=False) < end.on(day, is_end=True)
+            for start in starts
+            for end in ends
+        )
         for day in days
     )
 
@@ -281,12 +290,19 @@ class ExposureWindow(CatalogModel):
         A beginning with the unit's own assignment day has no bound here: it reaches back by the grace of the
         experiment, which may lead to the day before.
         """
+        starts, ends = self._as_written(window, enrollment, observe_days)
+        return [bound for bound in starts if bound.origin is Origin.CALENDAR or bound.microseconds > 0], ends
+
+    def _as_written(
+        self, window: AnalysisWindow, enrollment: Enrollment, observe_days: int
+    ) -> tuple[list[Bound], list[Bound]]:
+        """Every beginning and every end, without what the grace does to them."""
         starts = [bound_of(self.start, self.anchor, False, enrollment, observe_days, window)]
         ends = [bound_of(self.end, self.anchor, True, enrollment, observe_days, window)]
         if not self.moves_on_the_calendar:
             starts.append(Bound(window.first_day * DAY_MICROSECONDS, Origin.ASSIGNMENT_DATE))
             ends.append(Bound((window.last_day + 1) * DAY_MICROSECONDS, Origin.ASSIGNMENT_DATE))
-        return [bound for bound in starts if bound.origin is Origin.CALENDAR or bound.microseconds > 0], ends
+        return starts, ends
 
     def reach_days(self, enrollment: Enrollment, observe_days: int) -> int:
         """The last day on which an exposure can count, as days after the assignment day, for any unit."""
@@ -319,7 +335,9 @@ class ExposureWindow(CatalogModel):
             expected = f"at most the graph's horizon of {horizon_days} days"
             remedy = 'use anchor = "unit", shorten the window, or raise EXPOSURES_HORIZON_DAYS'
             yield Fault(found, expected, remedy, ("end",))
-        elif all(is_empty(*self.bounds(window, enrollment, observe_days), enrollment) for window in windows):
+        elif all(
+            is_empty(*self._as_written(window, enrollment, observe_days), enrollment) for window in windows
+        ):
             found = f"{self.start!r} to {self.end!r}, which is empty for every unit"
             expected = "an end after the start, inside the analysis windows"
             yield Fault(found, expected, "move one of the two", ("end",))

@@ -10,7 +10,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from exposure_assets.checks import daily_quality, deduped_exposures, exposure_validation, unit_outcomes
+from exposure_assets.checks import (
+    daily_quality,
+    deduped_exposures,
+    exposure_validation,
+    exposure_windows,
+    unit_outcomes,
+    unit_segments,
+)
 from exposure_assets.checks.run_scope import RunScope
 from exposure_assets.contracts import WAREHOUSE_TABLES, columns_of
 from exposure_assets_tests.checks.check_runs import day
@@ -18,8 +25,19 @@ from resources.warehouse import PartitionSlice, Warehouse
 
 RULES = {
     rule.name: rule
-    for stem in (daily_quality, deduped_exposures, exposure_validation, unit_outcomes)
+    for stem in (
+        daily_quality,
+        deduped_exposures,
+        exposure_validation,
+        exposure_windows,
+        unit_outcomes,
+        unit_segments,
+    )
     for rule in stem.RULES
+}
+# The columns that a catalog adds to a table.
+FURTHER_COLUMNS: dict[str, dict[str, type[pl.DataType]]] = {
+    "unit_outcomes": {"orders": pl.Int64, "is_in_seen": pl.Boolean, "is_in_2-visits": pl.Boolean}
 }
 EXPERIMENT = {
     "experiment_id": "exp",
@@ -70,7 +88,61 @@ def quality(number: int, total: int, of_variations: int) -> list[tuple[str, dict
 
 
 def assignment(number: int) -> tuple[str, dict[str, Any]]:
-    return "assignments", {"assignment_date": day(number)}
+    row = {"assignment_date": day(number), "unit_id": f"unit of {number}", "assigned_at": at(number)}
+    return "assignments", row
+
+
+def window(number: int, analysis_window_id: str = "overall", **changes: Any) -> tuple[str, dict[str, Any]]:
+    """An empty row of ann's window `w`, over the first day after its assignment."""
+    row = {
+        "unit_id": f"unit of {number}",
+        "assignment_date": day(number),
+        "exposure_window_id": "w",
+        "analysis_window_id": analysis_window_id,
+        "analysis_window_index": 0,
+        "window_start_at": at(number, minutes=-5),
+        "window_end_at": at(number, days=1),
+        "exposure_count": 0,
+        "is_exposed_in_window": False,
+        "is_exposed_to_date": False,
+    }
+    return "exposure_windows", row | changes
+
+
+def days_exposed(number: int, in_window: str, to_date: str) -> list[tuple[str, dict[str, Any]]]:
+    """One row per day, `x` where the unit was exposed; and a week in which it was."""
+    days = [
+        window(
+            number,
+            f"day_{index}",
+            analysis_window_index=index,
+            is_exposed_in_window=one == "x",
+            is_exposed_to_date=other == "x",
+        )
+        for index, (one, other) in enumerate(zip(in_window, to_date, strict=True))
+        if (one, other) != (" ", " ")
+    ]
+    return [*days, window(number, "week_0", is_exposed_in_window=True, is_exposed_to_date=True)]
+
+
+def segment(number: int, segment_id: str = "seen", **changes: Any) -> tuple[str, dict[str, Any]]:
+    """A row of a look-back segment that the unit is in."""
+    row = {
+        "unit_id": f"unit of {number}",
+        "assignment_date": day(number),
+        "segment_id": segment_id,
+        "is_post_assignment": False,
+        "window_start_at": at(number, days=-7),
+        "window_end_at": at(number),
+        "is_in_segment": True,
+    }
+    return "unit_segments", row | changes
+
+
+def cut(number: int, **flags: bool | None) -> tuple[str, dict[str, Any]]:
+    """A row of outcomes with its flags."""
+    row = {"unit_id": f"unit of {number}", "assignment_date": day(number), "orders": 3, "is_in_seen": True}
+    return "unit_outcomes", row | flags
 
 
 # Per rule: rows of a day that break it, and rows of a day that just keep it.
@@ -106,6 +178,75 @@ CASES = [
         lambda n: [outcome(n, window_end_at=at(n, days=6))],
         lambda n: [outcome(n)],
     ),
+    (
+        "outcomes_are_cut_by_the_segments",
+        lambda n: [segment(n), cut(n, is_in_seen=False)],
+        lambda n: [segment(n), cut(n), segment(n + 1), segment(n + 1, "2-visits", is_in_segment=False)],
+    ),
+    (
+        "outcomes_are_cut_by_the_segments",
+        lambda n: [segment(n), segment(n, "2-visits"), cut(n)],
+        lambda n: [segment(n), segment(n, "2-visits"), cut(n, **{"is_in_2-visits": True})],
+    ),
+    (
+        "every_assignment_has_every_window",
+        lambda n: [assignment(n), window(n), window(n)],
+        lambda n: [assignment(n), window(n), window(n, "day_0")],
+    ),
+    ("every_assignment_has_every_window", lambda n: [window(n)], lambda n: [assignment(n)]),
+    (
+        "no_window_opens_before_the_grace",
+        lambda n: [assignment(n), window(n, window_start_at=at(n, minutes=-5, microseconds=-1))],
+        lambda n: [assignment(n), window(n)],
+    ),
+    (
+        "exposed_to_date_from_the_first_exposed_window_on",
+        lambda n: days_exposed(n, "-x--", "-x-x"),
+        lambda n: [*days_exposed(n, "-x-x", "-xxx"), window(n)],
+    ),
+    (
+        "exposed_to_date_from_the_first_exposed_window_on",
+        lambda n: days_exposed(n, "--", "-x"),
+        lambda n: days_exposed(n, "--", "--"),
+    ),
+    (
+        "exposed_to_date_from_the_first_exposed_window_on",
+        lambda n: days_exposed(n, "-x", "--"),
+        lambda n: days_exposed(n, "x", "x"),
+    ),
+    (
+        "exposed_to_date_from_the_first_exposed_window_on",
+        lambda n: days_exposed(n, "- x", "- x"),
+        lambda n: days_exposed(n, "--x", "--x"),
+    ),
+    (
+        "a_window_holds_what_the_windows_inside_it_hold",
+        lambda n: [window(n, exposure_count=1), window(n, "day_0", exposure_count=2)],
+        lambda n: [window(n, exposure_count=2), window(n, "day_0", exposure_count=2)],
+    ),
+    (
+        "a_window_holds_what_the_windows_inside_it_hold",
+        lambda n: [window(n), window(n, "days_0_1", exposure_count=1)],
+        lambda n: [
+            window(n),
+            window(n, "days_0_9", exposure_count=1, window_end_at=at(n, days=1, microseconds=1)),
+            window(n, exposure_window_id="other", exposure_count=1),
+        ],
+    ),
+    (
+        "every_assignment_has_every_segment",
+        lambda n: [assignment(n), assignment(n), segment(n)],
+        lambda n: [assignment(n), segment(n), segment(n, "2-visits")],
+    ),
+    (
+        "look_back_segments_end_with_the_assignment",
+        lambda n: [assignment(n), segment(n, window_end_at=at(n, microseconds=1))],
+        lambda n: [
+            assignment(n),
+            segment(n),
+            segment(n, "2-visits", window_end_at=at(n, days=1), is_post_assignment=True),
+        ],
+    ),
     ("every_accepted_exposure_is_counted_once", lambda n: exposures(n, 3, 2), lambda n: exposures(n, 3, 3)),
     (
         "statuses_sum_to_assigned_units",
@@ -134,10 +275,10 @@ def test_a_rule_finds_the_rows_that_break_it_in_the_partitions_of_the_run(
     for table, row in [*broken(1), *kept(2), *broken(9)]:
         rows[table].append({"experiment_id": "exp"} | row)
     for table, contract in WAREHOUSE_TABLES.items():
-        frame = pl.DataFrame(
-            [dict.fromkeys(columns_of(contract)) | row for row in rows[table]], schema=columns_of(contract)
-        )
-        warehouse.replace(contract, [frame])
+        further = FURTHER_COLUMNS.get(table, {})
+        columns = {**columns_of(contract), **further}
+        frame = pl.DataFrame([dict.fromkeys(columns) | row for row in rows[table]], schema=columns)
+        warehouse.replace(contract, [frame], extra_columns=further)
     of_run = RunScope((PartitionSlice(day(0), day(3), ("exp", "other")),))
     with warehouse.connect(read_only=True) as connection:
         found = RULES[name].findings(connection, of_run)
@@ -147,3 +288,12 @@ def test_a_rule_finds_the_rows_that_break_it_in_the_partitions_of_the_run(
     assert found.rows["day"].to_list() == [day(1)]
     assert elsewhere.failing.is_empty()
     assert anywhere.failing["day"].to_list() == [day(1), day(9)]
+
+
+def test_outcomes_of_a_catalog_without_segments_break_no_rule(tmp_path: Path):
+    warehouse = Warehouse(str(tmp_path / "w.duckdb"))
+    for contract in WAREHOUSE_TABLES.values():
+        warehouse.replace(contract, [pl.DataFrame(schema=columns_of(contract))])
+    with warehouse.connect(read_only=True) as connection:
+        found = RULES["outcomes_are_cut_by_the_segments"].findings(connection, RunScope((PartitionSlice(),)))
+    assert found.failing.is_empty()

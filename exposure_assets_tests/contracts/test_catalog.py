@@ -20,6 +20,7 @@ from exposure_assets.contracts import (
     Metric,
     OutcomeRules,
     QualityRules,
+    Segment,
     UnitOutcomes,
     Variation,
     columns_of,
@@ -27,12 +28,15 @@ from exposure_assets.contracts import (
 from exposure_assets.contracts.catalog_metrics import UNIT_OUTCOMES_COLUMNS
 from exposure_assets.contracts.catalog_sources import PRESETS
 from exposure_assets.contracts.catalog_values import CatalogScope
+from exposure_assets.contracts.catalog_windows import ExposureWindow
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how_to" / "catalog.md"
 TABLES: dict[str, type[BaseModel]] = {
     "experiments/": Experiment,
     "[[variations]]": Variation,
     "[exposure]": ExposureRules,
+    "[[exposure.windows]]": ExposureWindow,
+    "[[segments]]": Segment,
     "[outcomes]": OutcomeRules,
     "[quality]": QualityRules,
     "metrics/": Metric,
@@ -153,9 +157,17 @@ def test_the_how_to_has_a_row_for_every_key_with_its_default(title, model):
     def default_of(field):
         if field.is_required():
             return "required"
-        if isinstance(field.default, OutcomeRules | QualityRules):
-            return "its defaults"
-        return {None: "none", (): "[]", False: "false"}.get(field.default, str(field.default))
+        match field.default:
+            case OutcomeRules() | QualityRules():
+                return "its defaults"
+            case None | False:
+                return {None: "none", False: "false"}[field.default]
+            case ():
+                return "[]"
+            case (only,):
+                return only
+            case value:
+                return str(value)
 
     assert {key: default.split(":")[0] for key, default in documented.items()} == {
         str(field.validation_alias or name): default_of(field)

@@ -43,6 +43,11 @@ def test_the_calendar_starts_a_week_before_the_first_experiment():
     assert calendar_of(two, [date(2025, 1, 1)]).first_day == date(2025, 12, 29)
 
 
+def test_a_segment_that_looks_back_further_starts_the_calendar_earlier():
+    looking_back = experiment(segments=[{"id": "s", "event": "search", "start": -28}])
+    assert calendar_of(catalog(looking_back), []).first_day == date(2025, 12, 8)
+
+
 def test_without_experiments_it_starts_with_the_first_delivery_and_without_that_today():
     assert calendar_of(NOTHING, [date(2026, 1, 3), date(2026, 1, 2)]).first_day == date(2026, 1, 2)
     assert calendar_of(NOTHING, []).first_day in (today(), today() - timedelta(days=1))

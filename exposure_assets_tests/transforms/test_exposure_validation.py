@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 from exposure_assets.contracts import (
     Assignments,
     DedupedExposures,
-    ExposureEvents,
     ExposureValidation,
     columns_of,
 )
 from exposure_assets.transforms.deduped_exposures import dedupe_exposures
 from exposure_assets.transforms.exposure_validation import validate_exposures
 from exposure_assets_tests.reference import validating
-from exposure_assets_tests.reference.assigning import Assignment
-from exposure_assets_tests.reference.catalog import Experiment as PlainExperiment
 from exposure_assets_tests.reference.classifying import Exposure
+from exposure_assets_tests.transforms.plain import exposure_table, plain_assignments, plain_experiment
 from exposure_assets_tests.transforms.rows import (
     FEWER_EXAMPLES,
     at,
@@ -293,40 +291,19 @@ ASSIGNED = [
 ASSIGNMENTS = canonical(*ASSIGNED)
 
 
-def as_table(events: list[Exposure]) -> pl.DataFrame:
-    return table(ExposureEvents, [{**vars(event), "exposure_date": event.exposure_date} for event in events])
-
-
 @given(EVENTS, SETTINGS)
 def test_verdicts_are_those_of_a_plain_reading_of_all_raw_events(
     events: list[Exposure], settings: dict[str, Any]
 ):
-    rules = experiment(**settings).exposure
-    plain = PlainExperiment(
-        id="exp",
-        start=at("05"),
-        end=None,
-        enrollment_end=None,
-        variation_ids=("control", "treatment"),
-        source_id="seen",
-        grace=timedelta(minutes=rules.grace_minutes),
-        max_days_after_assignment=timedelta(days=rules.max_days_after_assignment),
-        observe_days=rules.observe_days,
-        crossover_policy=rules.crossover_policy,
-        anchor="first_exposure",
-        window=timedelta(days=7),
-        metric_ids=(),
-    )
+    plain = plain_experiment(experiment(**settings))
     expected = [
         validating.validate(
-            Assignment("exp", unit_id, variation_id, at(when), 1, 1),
-            [event for event in events if event.unit_id == unit_id],
-            plain,
+            assignment, [event for event in events if event.unit_id == assignment.unit_id], plain
         )
-        for unit_id, variation_id, when in ASSIGNED
+        for assignment in plain_assignments(ASSIGNED)
     ]
-    found = judged(ASSIGNMENTS, as_table(events), **settings)
-    assert found.sort("unit_id").rows(named=True) == sorted(expected, key=lambda row: row["unit_id"])
+    found = judged(ASSIGNMENTS, exposure_table(events), **settings)
+    assert found.sort("unit_id").rows(named=True) == expected
 
 
 @FEWER_EXAMPLES
@@ -334,7 +311,7 @@ def test_verdicts_are_those_of_a_plain_reading_of_all_raw_events(
 def test_neither_the_order_of_rows_nor_their_chunks_change_a_verdict(
     events: list[Exposure], shuffle: random.Random
 ):
-    exposed = as_table(events)
+    exposed = exposure_table(events)
     again = judged(scattered(ASSIGNMENTS, shuffle), scattered(exposed, shuffle))
     assert same_rows(judged(ASSIGNMENTS, exposed), again, "unit_id")
 
@@ -342,6 +319,6 @@ def test_neither_the_order_of_rows_nor_their_chunks_change_a_verdict(
 @FEWER_EXAMPLES
 @given(EVENTS)
 def test_verdicts_of_one_unit_after_the_other_are_those_of_all_at_once(events: list[Exposure]):
-    exposed = as_table(events)
+    exposed = exposure_table(events)
     alone = [judged(ASSIGNMENTS.filter(unit_id=unit_id), exposed) for unit_id, _, _ in ASSIGNED]
     assert same_rows(judged(ASSIGNMENTS, exposed), pl.concat(alone), "unit_id")
