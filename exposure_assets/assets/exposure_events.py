@@ -11,9 +11,15 @@ import dagster as dg
 
 from exposure_assets.assets.progress import report_progress
 from exposure_assets.assets.staging import stage_days
-from exposure_assets.assets.staging_checks import CONSERVATION, conservation
+from exposure_assets.assets.staging_checks import (
+    CONSERVATION,
+    CREDIT_CONSERVATION,
+    conservation,
+    credit_conservation,
+)
 from exposure_assets.assets.table_metadata import table_metadata, table_tags
 from exposure_assets.contracts import STAGED_TABLES, CreditLedger, ExposureWaterfall, table_name
+from exposure_assets.transforms.attribution import attributed_experiments
 from partitions.calendar import Calendar
 from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
@@ -64,7 +70,7 @@ def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         deps=["experiments", "variations", "landing_files"],
         required_resource_keys={"workspace"},
-        check_specs=[CONSERVATION],
+        check_specs=[CONSERVATION, CREDIT_CONSERVATION],
         pool=pool,
     )
     def stage_landing_zone(context: dg.AssetExecutionContext) -> Iterator[Any]:
@@ -88,5 +94,6 @@ def staged_assets(calendar: Calendar, pool: str) -> dg.AssetsDefinition:
             counts = Publication(frames=lambda rows=rows: rows, versions=lambda: report.versions)
             yield dg.Output(counts, output_name=table_name(contract), data_version=STAGED_VERSION)
         yield conservation(report.waterfall, report.matched_rows, report.judged_rows, report.exposure_rows)
+        yield credit_conservation(report.ledger, report.waterfall, attributed_experiments(catalog))
 
     return stage_landing_zone

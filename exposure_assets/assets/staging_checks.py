@@ -3,6 +3,8 @@
 They are judged by the assets that read, because nothing else sees every file and every raw row.
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 import polars as pl
 
@@ -10,6 +12,7 @@ from resources.warehouse_contract_breach import as_markdown
 
 FILES_ARE_READABLE = "landing_files_are_readable"
 ROWS_ARE_ACCOUNTED_FOR = "every_row_is_in_one_bucket"
+CREDIT_IS_ACCOUNTED_FOR = "every_credit_is_an_exposure"
 
 READABILITY = dg.AssetCheckSpec(
     FILES_ARE_READABLE,
@@ -20,6 +23,12 @@ CONSERVATION = dg.AssetCheckSpec(
     ROWS_ARE_ACCOUNTED_FOR,
     asset="exposure_waterfall",
     description="The buckets sum to the rows read, and `accepted` equals the rows of exposure_events.",
+)
+
+CREDIT_CONSERVATION = dg.AssetCheckSpec(
+    CREDIT_IS_ACCOUNTED_FOR,
+    asset="credit_ledger",
+    description="Every experiment of a coenrolling feature has as many credited displays as accepted exposures.",
 )
 
 
@@ -73,4 +82,41 @@ def conservation(
         },
         description=f"{judged_rows} of {matched_rows} rows read are in a bucket; {accepted} were accepted, "
         f"exposure_events has {exposure_rows}.",
+    )
+
+
+def credit_conservation(
+    ledger: pl.DataFrame, waterfall: pl.DataFrame, experiments: Sequence[str]
+) -> dg.AssetCheckResult:
+    """Failed when the ledger credits an experiment with more or fewer displays than the waterfall accepts.
+
+    Args:
+        ledger: Obeys `contracts.CreditLedger`; of the days that were staged.
+        waterfall: Obeys `contracts.ExposureWaterfall`; of the same days.
+        experiments: Those whose exposures are displays of coenrolling features.
+    """
+    day = ["experiment_id", "exposure_date"]
+    accepted = waterfall.filter(
+        pl.col("bucket") == "accepted", pl.col("experiment_id").is_in(list(experiments))
+    ).select(*day, accepted="row_count")
+    differing = (
+        ledger.filter(pl.col("credited_count") > 0)
+        .select(*day, "credited_count")
+        .join(accepted, on=day, how="full", coalesce=True)
+        .filter(~pl.col("credited_count").eq_missing(pl.col("accepted")))
+        .sort(day)
+    )
+    return dg.AssetCheckResult(
+        check_name=CREDIT_IS_ACCOUNTED_FOR,
+        asset_key="credit_ledger",
+        passed=differing.is_empty(),
+        metadata={
+            "found": differing.height,
+            "expected": 0,
+            "credited": int(ledger["credited_count"].sum()),
+            "displays": int(ledger["display_count"].sum()),
+            "days": dg.MetadataValue.md(as_markdown(differing.head(20))),
+        },
+        description=f"{ledger['credited_count'].sum()} of {ledger['display_count'].sum()} displays were credited; "
+        f"{differing.height} days of experiments differ from the accepted exposures.",
     )

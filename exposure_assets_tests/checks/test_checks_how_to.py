@@ -6,7 +6,7 @@ What the checks find is tested beside them.
 import re
 from pathlib import Path
 
-from exposure_assets.assets.staging_checks import CONSERVATION, READABILITY
+from exposure_assets.assets.staging_checks import CONSERVATION, CREDIT_CONSERVATION, READABILITY
 from exposure_assets.checks import table_checks
 from exposure_assets.checks.daily_quality_statistics import STATISTICS
 from exposure_assets.contracts import QualityRules
@@ -23,7 +23,12 @@ def rows() -> dict[str, list[str]]:
 
 def test_the_how_to_has_a_row_for_every_check_and_for_no_other():
     checks = {key.name for check in table_checks() for key in check.check_keys}
-    assert set(rows()) == checks | {CONSERVATION.name, READABILITY.name, CONTRACT_CHECK}
+    assert set(rows()) == checks | {
+        CONSERVATION.name,
+        CREDIT_CONSERVATION.name,
+        READABILITY.name,
+        CONTRACT_CHECK,
+    }
 
 
 def test_every_threshold_of_a_statistical_check_is_a_key_of_the_catalog():

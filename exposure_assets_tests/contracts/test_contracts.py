@@ -1,6 +1,5 @@
 """Each rule of each table contract passes on a good row and fails on a row that breaks it and nothing else."""
 
-from datetime import UTC, date, datetime
 from typing import Any
 
 import pandera.errors
@@ -17,155 +16,9 @@ from exposure_assets.contracts import (
     metric_columns,
     table_name,
 )
+from exposure_assets_tests.contracts.good_rows import AFTER, BEFORE, DAY, GOOD, NOON, NOTHING_COUNTED
 
 TABLES = {**WAREHOUSE_TABLES, **STAGED_TABLES}
-DAY, NOON = date(2026, 1, 10), datetime(2026, 1, 10, 12, tzinfo=UTC)
-BEFORE, AFTER = NOON.replace(hour=11), NOON.replace(hour=13)
-UNIT = {"experiment_id": "exp", "unit_id": "ann", "variation_id": "control"}
-EVENT = {"event_id": "e", "unit_id": "ann", "occurred_at": NOON}
-NOTHING_COUNTED = {
-    "exposed_units": 1,
-    "valid_exposed_units": 1,
-    "no_exposure_units": 1,
-    "crossover_units": 0,
-    "pre_assignment_units": 0,
-    "outside_window_units": 0,
-    "mismatch_units": 0,
-    "conflicting_units": 0,
-}
-GOOD: dict[str, dict[str, Any]] = {
-    "experiments": {
-        "experiment_id": "exp",
-        "name": "Example",
-        "owner": "me",
-        "start_at": NOON,
-        "exposure_source": "seen",
-        "grace_minutes": 0,
-        "max_days_after_assignment": 0,
-        "observe_days": 0,
-        "crossover_policy": "exclude",
-        "anchor": "assignment",
-        "outcome_window_days": 1,
-        "metrics": [],
-    },
-    "variations": {"experiment_id": "exp", "variation_id": "control", "allocation": 1.0, "is_control": True},
-    "landing_files": {
-        "stream": "events",
-        "path": "events/date=2026-01-10/a.csv",
-        "arrival_date": DAY,
-        "size_bytes": 0,
-        "checksum": "00",
-        "row_count": 0,
-        "status": "ready",
-    },
-    "exposure_waterfall": {
-        "experiment_id": None,
-        "exposure_date": DAY,
-        "bucket": "malformed",
-        "row_count": 1,
-    },
-    "assignments": {
-        **UNIT,
-        "assigned_at": NOON,
-        "assignment_date": DAY,
-        "assignment_count": 1,
-        "variation_count": 1,
-        "is_conflicting": False,
-    },
-    "deduped_exposures": {
-        **UNIT,
-        "exposure_date": DAY,
-        "first_exposed_at": NOON,
-        "last_exposed_at": AFTER,
-        "exposure_count": 2,
-        "first_event_id": "e",
-        "later_exposed_at": [AFTER],
-        "later_event_ids": ["f"],
-        "later_exposure_counts": [1],
-    },
-    "exposure_windows": {
-        **UNIT,
-        "assignment_date": DAY,
-        "exposure_window_id": "early",
-        "analysis_window_id": "overall",
-        "analysis_window_index": 0,
-        "window_start_at": NOON,
-        "window_end_at": AFTER,
-        "exposure_count": 1,
-        "is_exposed_in_window": True,
-        "is_exposed_to_date": True,
-    },
-    "unit_segments": {
-        **UNIT,
-        "assignment_date": DAY,
-        "segment_id": "used_search_before",
-        "is_post_assignment": False,
-        "window_start_at": BEFORE,
-        "window_end_at": NOON,
-        "event_count": 1,
-        "is_in_segment": True,
-    },
-    "exposure_validation": {
-        **UNIT,
-        "assigned_at": NOON,
-        "assignment_date": DAY,
-        "first_exposure_any_at": NOON,
-        "first_exposure_any_variation_id": "control",
-        "first_exposure_any_event_id": "e",
-        "first_exposure_at": NOON,
-        "first_exposure_variation_id": "control",
-        "first_exposure_event_id": "e",
-        "exposure_count": 1,
-        "exposure_variation_count": 1,
-        "exposure_delay_seconds": 0,
-        "has_any_exposure": True,
-        "has_post_assignment_exposure": True,
-        "has_valid_exposure": True,
-        "is_pre_assignment_exposure": False,
-        "is_exposure_outside_window": False,
-        "is_variation_mismatch": False,
-        "has_crossover": False,
-        "validation_status": "valid",
-        "observed_until_date": DAY.replace(day=24),
-    },
-    "unit_outcomes": {
-        **UNIT,
-        "assignment_date": DAY,
-        "anchor": "assignment",
-        "anchor_at": NOON,
-        "window_end_at": NOON,
-    },
-    "daily_quality": {
-        "experiment_id": "exp",
-        "assignment_date": DAY,
-        "variation_id": "*",
-        "assigned_units": 1,
-        **NOTHING_COUNTED,
-        "exposure_rate": 1.0,
-        "unassigned_exposed_units": 0,
-        "exposure_health": "ok",
-    },
-    "experiment_overlap": {
-        "experiment_id": "exp",
-        "other_experiment_id": "other",
-        "variation_id": "control",
-        "other_variation_id": "control",
-        "unit_count": 2,
-        "expected_unit_count": 2.0,
-        "overlap_units": 2,
-    },
-    "exposure_events": {**UNIT, **EVENT, "exposure_date": DAY},
-    "metric_events": {**EVENT, "event_name": "buy", "event_date": DAY},
-    "segment_events": {**EVENT, "rule": "{}", "event_date": DAY},
-    "assignment_events": {**UNIT, "assigned_at": NOON, "assignment_date": DAY},
-    "rejected_events": {
-        "arrival_date": DAY,
-        "stream": "events",
-        "file": "a",
-        "reason": "duplicate",
-        "row": "{}",
-    },
-}
 UNEXPOSED = {
     name: None
     for name in GOOD["exposure_validation"]
@@ -224,6 +77,16 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "deduped_exposures",
         {"later_exposed_at": None, "later_event_ids": None, "later_exposure_counts": None},
         "later exposures",
+    ),
+    ("credit_ledger", {"display_count": 3}, "credited or unattributable"),
+    ("credit_ledger", {"credited_by_slug_count": 0}, "the rules sum to the credited"),
+    ("credit_ledger", {"malformed_count": 1}, "the reasons to the others"),
+    ("credit_ledger", {"unattributable_share": 0.4}, "the share is"),
+    ("credit_ledger", {"unattributable_share": None}, "the share is"),
+    ("credit_ledger", {"unattributable_share": 1.5}, "less_than_or_equal_to(1.0)"),
+    *(
+        ("credit_ledger", {name: -1}, "greater_than_or_equal_to(0)")
+        for name in ("display_count", "credited_count", "unattributable_count", "duplicate_count")
     ),
     ("exposure_windows", {"window_end_at": BEFORE}, "does not end before it starts"),
     ("exposure_windows", {"window_end_at": NOON}, "nothing counts in an empty window"),
