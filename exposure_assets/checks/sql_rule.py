@@ -12,7 +12,9 @@ import polars as pl
 
 from exposure_assets.checks.partition_results import DAY, PARTITION, Findings, partitioned_check
 from exposure_assets.checks.run_scope import EXPERIMENT_COLUMN, RunScope
+from exposure_assets.contracts import WAREHOUSE_TABLES, empty_frame
 from resources.warehouse_contract_breach import ROWS_SHOWN
+from resources.warehouse_tables import stored_columns
 from resources.workspace import Workspace
 
 PARTITIONS = "{partitions}"
@@ -35,6 +37,10 @@ class SqlRule:
 
     def findings(self, connection: duckdb.DuckDBPyConnection, scope: RunScope) -> Findings:
         """The partitions that hold offenders, those with most of them first, and the first rows of each."""
+        for table in self.reads:
+            # Not every catalog has segments: what nobody has computed has no table, and no rows.
+            if stored_columns(connection, table) is None:
+                connection.register(table, empty_frame(WAREHOUSE_TABLES[table]))
         offenders = self.offenders.replace(PARTITIONS, scope.as_sql(self.day))
         window = f"PARTITION BY {self.day}, {EXPERIMENT_COLUMN}"
         rows = connection.execute(

@@ -20,11 +20,18 @@ from exposure_assets.automation.landing_sensor import REQUEST_TAG, evaluate
 from exposure_assets.automation.outdated import OVERLAP, GraphState, partitions
 from exposure_assets.automation.pending import pending
 from exposure_assets.simulation import SimulationPlan, simulate
-from exposure_assets_tests.automation.ticking import Ticking
+from exposure_assets_tests.automation.ticking import (
+    FIRST,
+    SECOND,
+    Ticking,
+    arrive,
+    cells,
+    edit,
+    events_of,
+    staged,
+)
 from exposure_assets_tests.installation import Installation
 from resources.catalog import CatalogError
-
-FIRST, SECOND = "checkout-button", "search-ranking"
 
 
 @pytest.fixture(scope="module")
@@ -40,46 +47,6 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[
 def ticking(settled: tuple[Path, object], tmp_path: Path) -> Iterator[Ticking]:
     shutil.copytree(settled[0], tmp_path / "copy")
     yield Ticking(Installation(tmp_path / "copy" / "zone", tmp_path / "copy" / "place"))
-
-
-def cells(requested: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """Every partition of every table that was requested: (table, day, experiment)."""
-    found = []
-    for assets, first, last in requested:
-        if not first or assets == "stage":
-            continue
-        (first_day, experiment), (last_day, same) = first.split("|"), last.split("|")
-        experiments = [e for e in (FIRST, SECOND) if experiment <= e <= same]
-        days = (date.fromisoformat(last_day) - date.fromisoformat(first_day)).days
-        found += [
-            (table, (date.fromisoformat(first_day) + timedelta(days=n)).isoformat(), one)
-            for table in assets.split(",")
-            for n in range(days + 1)
-            for one in experiments
-        ]
-    return found
-
-
-def staged(requested: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    return [(first, last) for assets, first, last in requested if assets == "stage"]
-
-
-def events_of(ticking: Ticking, day: str) -> tuple[Path, pl.DataFrame]:
-    path = sorted((ticking.installation.zone / "landing" / "events" / f"date={day}").glob("*.parquet"))[0]
-    return path, pl.read_parquet(path)
-
-
-def arrive(ticking: Ticking, stream: str, rows: pl.DataFrame, name: str, on: str = "2026-01-06") -> None:
-    folder = ticking.installation.zone / "landing" / stream / f"date={on}"
-    folder.mkdir(parents=True, exist_ok=True)
-    rows.write_parquet(folder / name)
-
-
-def edit(ticking: Ticking, experiment: str, old: str, new: str) -> None:
-    path = ticking.installation.zone / "catalog" / "experiments" / f"{experiment}.toml"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
 
 
 def test_a_new_landing_zone_ends_in_the_tables_of_the_reference(settled: tuple[Path, object]):

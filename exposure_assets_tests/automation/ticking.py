@@ -4,9 +4,11 @@ What has to be requested is said by the tests; the daemon itself is tried in `te
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
+import polars as pl
 
 from exposure_assets.assets.calendar import calendar_for
 from exposure_assets.automation.landing_sensor import evaluate
@@ -14,6 +16,9 @@ from exposure_assets.automation.requests import RANGE_END, RANGE_START
 from exposure_assets.definitions import build_definitions
 from exposure_assets_tests.installation import Installation
 from partitions.calendar import EXPERIMENTS
+
+# The experiments of a simulation of two.
+FIRST, SECOND = "checkout-button", "search-ranking"
 
 
 @dataclass
@@ -64,6 +69,46 @@ class Ticking:
                 )
                 assert run.success, [event.message for event in run.all_events if event.is_failure]
         return [_described(request) for request in requests]
+
+
+def cells(requested: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Every partition of every table that was requested: (table, day, experiment)."""
+    found = []
+    for assets, first, last in requested:
+        if not first or assets == "stage":
+            continue
+        (first_day, experiment), (last_day, same) = first.split("|"), last.split("|")
+        experiments = [e for e in (FIRST, SECOND) if experiment <= e <= same]
+        days = (date.fromisoformat(last_day) - date.fromisoformat(first_day)).days
+        found += [
+            (table, (date.fromisoformat(first_day) + timedelta(days=n)).isoformat(), one)
+            for table in assets.split(",")
+            for n in range(days + 1)
+            for one in experiments
+        ]
+    return found
+
+
+def staged(requested: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
+    return [(first, last) for assets, first, last in requested if assets == "stage"]
+
+
+def events_of(ticking: Ticking, day: str) -> tuple[Path, pl.DataFrame]:
+    path = sorted((ticking.installation.zone / "landing" / "events" / f"date={day}").glob("*.parquet"))[0]
+    return path, pl.read_parquet(path)
+
+
+def arrive(ticking: Ticking, stream: str, rows: pl.DataFrame, name: str, on: str = "2026-01-06") -> None:
+    folder = ticking.installation.zone / "landing" / stream / f"date={on}"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows.write_parquet(folder / name)
+
+
+def edit(ticking: Ticking, experiment: str, old: str, new: str) -> None:
+    path = ticking.installation.zone / "catalog" / "experiments" / f"{experiment}.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
 
 
 def _described(request: dg.RunRequest) -> tuple[str, str, str]:

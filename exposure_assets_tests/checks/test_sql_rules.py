@@ -19,7 +19,7 @@ from exposure_assets.checks import (
     unit_segments,
 )
 from exposure_assets.checks.run_scope import RunScope
-from exposure_assets.contracts import WAREHOUSE_TABLES, columns_of
+from exposure_assets.contracts import WAREHOUSE_TABLES, UnitOutcomes, columns_of
 from exposure_assets_tests.checks.check_runs import day
 from resources.warehouse import PartitionSlice, Warehouse
 
@@ -292,8 +292,8 @@ def test_a_rule_finds_the_rows_that_break_it_in_the_partitions_of_the_run(
 
 def test_outcomes_of_a_catalog_without_segments_break_no_rule(tmp_path: Path):
     warehouse = Warehouse(str(tmp_path / "w.duckdb"))
-    for contract in WAREHOUSE_TABLES.values():
-        warehouse.replace(contract, [pl.DataFrame(schema=columns_of(contract))])
+    row = dict.fromkeys(columns_of(UnitOutcomes)) | {"assignment_date": day(1), "experiment_id": "exp"}
+    warehouse.replace(UnitOutcomes, [pl.DataFrame([row], schema=columns_of(UnitOutcomes))])
     with warehouse.connect(read_only=True) as connection:
         found = RULES["outcomes_are_cut_by_the_segments"].findings(connection, RunScope((PartitionSlice(),)))
     assert found.failing.is_empty()
