@@ -121,8 +121,8 @@ def credit(display: dict[str, Any], *to: Assigned, day: int = 10) -> tuple[str |
     [(experiment_id, _, bucket, rows)] = result.exposure_waterfall.rows()
     assert rows == 1
     assert result.matched_rows == result.judged_rows == 1
-    variation_id = result.exposure_events["variation_id"].first() if bucket == "accepted" else None
-    return bucket, experiment_id, variation_id
+    credited = result.exposure_events["variation_id"].to_list()
+    return bucket, experiment_id, credited[0] if credited else None
 
 
 ANN_IN_TIPS = ("tips", "ann", "treatment", "10 09:00")
