@@ -28,6 +28,7 @@ from exposure_assets.contracts.exposure_events import (
 )
 from exposure_assets.contracts.exposure_validation import VALIDATION_STATUSES, ExposureValidation
 from exposure_assets.contracts.landing_files import LandingFiles
+from exposure_assets.contracts.unit_exposures import UnitExposures
 from exposure_assets.contracts.unit_outcomes import AGGREGATION_TYPES, UnitOutcomes, metric_columns
 
 WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
@@ -76,6 +77,7 @@ __all__ = [
     "QualityRules",
     "RejectedEvents",
     "TableContract",
+    "UnitExposures",
     "UnitOutcomes",
     "Variation",
     "Variations",

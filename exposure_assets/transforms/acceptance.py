@@ -65,6 +65,12 @@ def outdated_days(
         catalog: As it is now.
         published: The recorded versions of `exposure_waterfall`.
     """
+    unpublished = outdated(staged_versions(ledger), published)
+    return {*unstaged_days(ledger, inputs, catalog), *unpublished["day"]}
+
+
+def unstaged_days(ledger: pl.DataFrame, inputs: pl.DataFrame, catalog: Catalog) -> set[date]:
+    """The days whose staged rows are not what landing zone and catalog say now; arguments as in `outdated_days`."""
     before = ledger.filter(kind=ACCEPTANCE)
     now = pl.concat(
         [
@@ -73,8 +79,7 @@ def outdated_days(
         ]
     )
     then = ledger.filter(pl.col("kind").is_in([INPUTS, ACCEPTANCE]))
-    unpublished = outdated(staged_versions(ledger), published)
-    return {*differing(now, then)["day"], *unpublished["day"]}
+    return set(differing(now, then)["day"])
 
 
 def _rules(catalog: Catalog, name: str) -> str:
