@@ -91,16 +91,16 @@ def asked(
             f"experiment {experiment}: found a definition for {definition.experiment_id}, expected one for the "
             "experiment that is asked for."
         )
+    known: dict[str, CrossoverPolicy] = {one: one for one in POLICIES}
     chosen = policy or entry.exposure.crossover_policy
-    known = next((one for one in POLICIES if one == chosen), None)
-    if known is None:
+    if chosen not in known:
         raise QuestionError(f"policy {chosen}: expected one of {', '.join(POLICIES)}.")
     starts = _utc(start) if start is not None else entry.start
     ends = _utc(end) if end is not None else entry.end
     if ends is not None:
         Interval(starts, ends)
     return Question(
-        catalog, entry, definition or own_definition(catalog, entry), starts, ends, known, lifetimes
+        catalog, entry, definition or own_definition(catalog, entry), starts, ends, known[chosen], lifetimes
     )
 
 

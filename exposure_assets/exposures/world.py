@@ -1,4 +1,4 @@
-"""The places at one moment: which files have landed, which days hold events, which of them are staged as they should be.
+"""The places at one moment: which files have landed, which days hold events, which are staged as they should be.
 
 What is read from them for an answer stands in `own_days` and `defined_days`.
 """

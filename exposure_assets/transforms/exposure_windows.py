@@ -1,4 +1,4 @@
-"""The windows of preaggregation: which UTC days an interval needs whole, which in part, which are missing, for how long.
+"""The windows of preaggregation: which UTC days an interval covers, which are missing, how long rows live.
 
 What is computed for a window stands in `deduped_exposures`; who computes it, in the job ledger.
 """
@@ -50,7 +50,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """How long rows of a window are kept, by its age when they are computed: the first rule that it is young enough for.
+    """How long rows of a window are kept, by its age when they are computed: the first rule it is young enough for.
 
     `rules` are (oldest age in days, seconds), ascending by age; `default` is for windows older than all of them.
     """
@@ -72,7 +72,7 @@ def lifetimes(ttl: int | Mapping[int | str, int] | None) -> Lifetimes:
     """
     if ttl is None:
         return DEFAULT_LIFETIMES
-    given = {"default": ttl} if isinstance(ttl, int) else dict(ttl)
+    given: dict[int | str, int] = {"default": ttl} if isinstance(ttl, int) else {**ttl}
     default = given.pop("default", DEFAULT_LIFETIMES.default)
     for name, seconds in {**given, "default": default}.items():
         if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds <= 0:
@@ -111,9 +111,8 @@ def missing_ranges(
     has = set(covered)
     ranges: list[list[date]] = []
     for day in sorted(set(wanted) - has):
-        last = ranges[-1][-1] if ranges else None
-        is_next = last is not None and day - last == DAY
-        if is_next and (not lived or lived.get(day) == lived.get(last)):
+        last = ranges[-1][-1] if ranges else date.max
+        if day - last == DAY and (not lived or lived.get(day) == lived.get(last)):
             ranges[-1].append(day)
         else:
             ranges.append([day])
