@@ -105,7 +105,9 @@ class PostgresJobs:
         try:
             with open_session(Mode.READ) as connection:
                 load_extension(connection, "postgres_scanner")
-                connection.execute(f"ATTACH {literal(target)} AS catalog (TYPE postgres)")
+                # Otherwise a transaction would see what was there before it waited for its turn.
+                options = "TYPE postgres, ISOLATION_LEVEL 'READ COMMITTED'"
+                connection.execute(f"ATTACH {literal(target)} AS catalog ({options})")
 
                 def execute(sql: str) -> Rows:
                     if sql.lstrip().upper().startswith("SELECT"):
