@@ -41,7 +41,7 @@ class ExposureStore:
         try:
             with self._job(job).open("rb") as file:
                 rows = pl.read_parquet(file, columns=[*columns, "exposure_date"])
-        except FileNotFoundError:
+        except OSError:
             return None
         return rows.filter(pl.col("exposure_date").is_in(list(days))).select(columns)
 
@@ -73,7 +73,7 @@ class ExposureStore:
             about = json.loads((self._answers / f"{key}.json").read_bytes())
             rows = pl.read_ipc(path)
             os.utime(path)
-        except FileNotFoundError:
+        except OSError:
             return None
         return rows, about
 

@@ -3,7 +3,6 @@
 What is asked stands in the tests.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from exposure_assets.contracts import Condition, ExposureSource
 from exposure_assets.exposures import ExposureDefinition, Exposures, exposures
 from exposure_assets.transforms.exposure_definitions import own_definition
 from exposure_assets_tests.installation import Installation
@@ -25,17 +23,6 @@ from exposure_assets_tests.reference.exposing import (
     exposures_of_zone,
 )
 from exposure_assets_tests.reference.small_zone import Row, exposed, instant, write_catalog, write_jsonl
-
-VARIATIONS = ("control", "treatment")
-# Another event than the catalog's, with a filter.
-SEEN = ExposureSource(
-    id="seen",
-    event="banner_seen",
-    experiment="properties.test",
-    variation="properties.arm",
-    filter=(Condition(field="properties.place", in_=("top", "side")),),
-)
-OTHER = ExposureDefinition("exp", SEEN, VARIATIONS)
 
 
 def at(text: str) -> datetime:
@@ -152,8 +139,3 @@ def dagster_home(asker: Asker) -> Iterator[Any]:
         environment.setenv("DAGSTER_HOME", str(asker.folder / "place" / "dagster_home"))
         with asker.installation.instance() as instance:
             yield instance
-
-
-def as_text(rows: Units) -> str:
-    """Rows as one text, to hand them from process to process."""
-    return json.dumps(rows, default=str, sort_keys=True)

@@ -14,7 +14,8 @@ from exposure_assets.exposures import (
     ensure_preaggregated,
     exposures,
 )
-from exposure_assets_tests.exposures.asking import OTHER, SEEN, VARIATIONS, Asker, at, computed, saw, used
+from exposure_assets_tests.exposures.asking import Asker, at, computed, saw, used
+from exposure_assets_tests.exposures.definitions import OTHER, SEEN, VARIATIONS
 from exposure_assets_tests.installation import COMPARED
 from exposure_assets_tests.reference.small_zone import exposed
 
