@@ -27,9 +27,9 @@ _TABLE = """CREATE TABLE IF NOT EXISTS jobs (
     first_day TEXT NOT NULL, last_day TEXT NOT NULL, versions TEXT NOT NULL, status TEXT NOT NULL,
     owner TEXT NOT NULL, beat BIGINT NOT NULL, created_at DOUBLE PRECISION NOT NULL,
     computed_at DOUBLE PRECISION, expires_at DOUBLE PRECISION, row_count BIGINT, reason TEXT)"""
-_COLUMNS = ", ".join(
-    ("job_id", "definition_hash", "experiment_id", "versions", "status", "owner", "beat", "created_at")
-    + ("expires_at", "row_count", "reason")
+_COLUMNS = (
+    "job_id, definition_hash, experiment_id, versions, status, owner, beat, created_at, expires_at, "
+    "row_count, reason"
 )
 
 
