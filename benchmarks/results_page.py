@@ -1,7 +1,7 @@
 """What a results page costs that asks who was exposed, ten times over 30 days, against scans of the raw events.
 
 `python -m benchmarks.results_page FOLDER [EVENTS]` simulates the events (or finds them there), stages them, and prints
-a table. The peers run the query that such pages are commonly built on: neither do they count copies of an event once, nor
+a table. The peers run the query that such pages are commonly built on: they neither count copies of an event once nor
 order what happened at one instant.
 """
 
@@ -36,8 +36,9 @@ _IMPORTED = (announcing, staging_first)
 _DUCKDB = """
 SELECT unit_id, arg_min(variation, occurred_at), min(occurred_at), max(occurred_at), count(*),
        arg_min(event_id, occurred_at), arg_min(session_id, occurred_at)
-FROM (SELECT *, json_extract_string(properties, '$.variation') AS variation FROM read_parquet('{files}', hive_partitioning = false)
-      WHERE event_name = 'experiment_exposed' AND json_extract_string(properties, '$.experiment') = '{experiment}'
+FROM (SELECT *, TRY(json_extract_string(properties, '$.variation')) AS variation
+      FROM read_parquet('{files}', hive_partitioning = false)
+      WHERE event_name = 'experiment_exposed' AND TRY(json_extract_string(properties, '$.experiment')) = '{experiment}'
         AND occurred_at >= TIMESTAMP '{start}' AND occurred_at < TIMESTAMP '{end}')
 GROUP BY unit_id
 """

@@ -9,6 +9,7 @@ import pytest
 from exposure_assets.contracts import UnitExposures
 from exposure_assets.exposures import (
     ExposureDefinition,
+    Exposures,
     IntervalError,
     QuestionError,
     ensure_preaggregated,
@@ -25,8 +26,8 @@ def asker(tmp_path: Path) -> Asker:
     return Asker(tmp_path)
 
 
-def units(answer: object) -> list[tuple[object, ...]]:
-    return answer.rows.select("unit_id", "variation_id", "exposure_count").rows()  # pyright: ignore
+def units(answer: Exposures) -> list[tuple[object, ...]]:
+    return answer.rows.select("unit_id", "variation_id", "exposure_count").rows()
 
 
 def test_an_answer_has_one_row_per_unit_with_its_first_and_last_exposure(asker: Asker):
@@ -154,7 +155,8 @@ def test_a_copy_that_comes_earlier_moves_the_exposure_to_its_day(asker: Asker):
     asker.deliver(
         exposed("ann", "control", "12 09:00", event_id="e"), saw("ann", "control", "12 09:00", event_id="s")
     )
-    asker.is_right(), asker.is_right(definition=OTHER)
+    asker.is_right()
+    asker.is_right(definition=OTHER)
     asker.deliver(
         exposed("ann", "control", "10 09:00", event_id="e"), saw("ann", "control", "10 09:00", event_id="s")
     )

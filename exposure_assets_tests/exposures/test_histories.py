@@ -132,4 +132,4 @@ class Histories(RuleBasedStateMachine):
 
 TestHistories = Histories.TestCase
 # A step takes a tenth of a second; `HYPOTHESIS_PROFILE=thorough` takes minutes.
-TestHistories.settings = settings(max_examples=settings.default.max_examples // 16, stateful_step_count=12)
+TestHistories.settings = settings(max_examples=settings().max_examples // 16, stateful_step_count=12)

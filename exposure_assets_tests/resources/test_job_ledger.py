@@ -3,15 +3,16 @@
 import multiprocessing
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from resources.job_database import LedgerUnavailable, SqliteJobs, job_database
-from resources.job_ledger import FAILED, PENDING, READY, JobLedger
+from resources.job_ledger import FAILED, PENDING, READY, Claims, Job, JobLedger
 from resources.processes import Process
 
 NOW = 1_700_000_000.0
@@ -22,8 +23,8 @@ def jan(*days: int, version: int = 1) -> Mapping[date, int]:
     return {date(2024, 1, day): version for day in days}
 
 
-def days_of(jobs: object) -> list[list[int]]:
-    return sorted([day.day for day in job.days] for job in jobs)  # pyright: ignore
+def days_of(jobs: Sequence[Job]) -> list[list[int]]:
+    return sorted([day.day for day in job.days] for job in jobs)
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def ledger(warehouse_url: str) -> JobLedger:
     return JobLedger(warehouse_url)
 
 
-def claim(ledger: JobLedger, *ranges: Mapping[date, int], definition: str = HASH, **also: object):
-    return ledger.claim(definition, "exp", list(ranges), NOW, **also)  # pyright: ignore
+def claim(ledger: JobLedger, *ranges: Mapping[date, int], definition: str = HASH, **also: Any) -> Claims:
+    return ledger.claim(definition, "exp", list(ranges), NOW, **also)
 
 
 def test_a_job_is_read_as_it_was_claimed(ledger: JobLedger):

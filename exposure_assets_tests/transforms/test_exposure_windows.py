@@ -1,6 +1,7 @@
 """Windows of preaggregation: days whole and in part, missing ranges, lifetimes."""
 
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -68,9 +69,9 @@ def test_one_number_is_the_lifetime_of_all_windows_and_none_the_default():
 
 
 @pytest.mark.parametrize("ttl", [0, -1, True, {"default": 0}, {"soon": 5}, {"1d": "long"}])
-def test_a_lifetime_that_is_none_is_refused(ttl: object):
+def test_a_lifetime_that_is_none_is_refused(ttl: Any):
     with pytest.raises(LifetimeError, match="ttl"):
-        lifetimes(ttl)  # pyright: ignore
+        lifetimes(ttl)
 
 
 def test_an_interval_touches_the_day_of_its_last_instant_and_not_that_of_its_end():
