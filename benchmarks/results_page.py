@@ -26,7 +26,7 @@ from exposure_assets.exposures.question import asked
 from exposure_assets.exposures.world import World
 from exposure_assets.transforms.deduped_exposures import dedupe_exposures
 from exposure_assets.transforms.exposure_windows import lifetimes, midnight
-from exposure_assets.transforms.unit_exposures import MERGED_COLUMNS, by_policy, merge_units
+from exposure_assets.transforms.unit_exposures import MERGED_COLUMNS, by_policy, merge_units, with_bounds
 from resources.settings import Settings
 from resources.workspace import Workspace
 
@@ -100,7 +100,7 @@ class Page:
             pl.col("occurred_at") < end,
         )
         return by_policy(
-            merge_units(dedupe_exposures(events).collect().select(MERGED_COLUMNS)), "first_seen"
+            merge_units(with_bounds(dedupe_exposures(events).collect().select(MERGED_COLUMNS))), "first_seen"
         )[0]
 
     def scan_raw(self, start: datetime, end: datetime) -> pl.DataFrame:
@@ -110,7 +110,7 @@ class Page:
         )
         world = World.scanned(self.workspace, question)
         rows = dedupe_exposures(world.landed_exposures(world.days).lazy()).collect()
-        return by_policy(merge_units(rows.select(MERGED_COLUMNS)), "first_seen")[0]
+        return by_policy(merge_units(with_bounds(rows.select(MERGED_COLUMNS))), "first_seen")[0]
 
     def sql(self, text: str, start: datetime, end: datetime) -> str:
         return text.format(

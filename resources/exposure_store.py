@@ -3,6 +3,7 @@
 Which jobs there are stands in `job_ledger`; whether a row may be used is decided by versions, never by its being here.
 """
 
+import io
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -18,6 +19,9 @@ from resources.job_ledger import Job
 
 # Newer than any other process' answer that may still be read; old answers go, the least recently used first.
 _MOST_ANSWERS = 64
+_DAYS = "exposure_days"
+# A file that is gone, or damaged: what it held is computed again.
+_UNUSABLE = (OSError, ValueError, pl.exceptions.PolarsError)
 
 
 class ExposureStore:
@@ -26,6 +30,7 @@ class ExposureStore:
     def __init__(self, staging: Path) -> None:
         self._jobs = staging / "exposures" / "jobs"
         self._answers = staging / "exposures" / "answers"
+        self._merges = staging / "exposures" / "merges"
 
     def write_job(self, job: Job, rows: pl.DataFrame) -> None:
         """Keep the rows of a job; one without rows has a file too.
@@ -41,7 +46,7 @@ class ExposureStore:
         try:
             with self._job(job).open("rb") as file:
                 rows = pl.read_parquet(file, columns=[*columns, "exposure_date"])
-        except OSError:
+        except _UNUSABLE:
             return None
         return rows.filter(pl.col("exposure_date").is_in(list(days))).select(columns)
 
@@ -73,9 +78,32 @@ class ExposureStore:
             about = json.loads((self._answers / f"{key}.json").read_bytes())
             rows = pl.read_ipc(path)
             os.utime(path)
-        except OSError:
+        except _UNUSABLE:
             return None
         return rows, about
+
+    def write_merge(self, definition_hash: str, versions: Mapping[date, int], units: pl.DataFrame) -> None:
+        """Keep the merge of days, in the place of the one that was kept for the definition.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written.
+        """
+        said = json.dumps({day.isoformat(): version for day, version in versions.items()})
+        with replacing(self._merges / f"{definition_hash}.parquet") as partial:
+            units.write_parquet(partial, compression="lz4", metadata={_DAYS: said})
+
+    def read_merge(
+        self, definition_hash: str, wanted: Mapping[date, int]
+    ) -> tuple[list[date], pl.DataFrame] | None:
+        """The merge that is kept, with its days, where every one of them is wanted in that version."""
+        try:
+            content = (self._merges / f"{definition_hash}.parquet").read_bytes()
+            said = json.loads(pl.read_parquet_metadata(io.BytesIO(content))[_DAYS])
+            units = pl.read_parquet(io.BytesIO(content))
+        except _UNUSABLE:
+            return None
+        merged = {date.fromisoformat(day): version for day, version in said.items()}
+        return (sorted(merged), units) if merged.items() <= wanted.items() else None
 
     def _keep_few(self) -> None:
         """Delete the answers that nobody has asked for longest; who is reading one keeps it to the end."""

@@ -22,7 +22,7 @@ from exposure_assets.exposures.world import World, landing_of
 from exposure_assets.transforms.exposure_definitions import ExposureDefinition
 from exposure_assets.transforms.exposure_windows import lifetimes
 from exposure_assets.transforms.partition_versions import CODE_VERSIONS
-from exposure_assets.transforms.unit_exposures import MERGED_COLUMNS, by_policy, merge_units
+from exposure_assets.transforms.unit_exposures import MERGED_COLUMNS, by_policy, merge_units, with_bounds
 from resources.exposure_store import ExposureStore
 from resources.job_database import LedgerUnavailable
 from resources.job_ledger import JobLedger
@@ -159,6 +159,7 @@ class _Answering:
         self._workspace = workspace
         self._question = question
         self._started = time.monotonic()
+        self._merge: tuple[Mapping[date, int], pl.DataFrame] | None = None
         self._store = ExposureStore(workspace.settings.staging)
         self._ledger = JobLedger(workspace.settings.warehouse)
         self._warehouse = Warehouse(workspace.settings.warehouse, wait_seconds=_WAREHOUSE_PATIENCE_SECONDS)
@@ -191,6 +192,7 @@ class _Answering:
                 return None
         elif world.manifest.is_complete:
             self._keep(key, rows)
+        self._keep_merge()
         plan.milliseconds = (time.monotonic() - self._started) * 1000
         self._announce(world)
         return Exposures(rows, plan)
@@ -216,13 +218,39 @@ class _Answering:
         edges = [day for day in staged.days if not interval.covers(day)]
         direct = [day for day in whole if isinstance(days, OwnDays) and day in days.unstaged]
         wanted = days.wanted([day for day in whole if day not in direct])
-        settling = self._settle(days, wanted)
-        frames = [empty_frame(DedupedExposures), *settling.frames]
+        merged = self._merged(days, wanted)
+        frames = [with_bounds(empty_frame(DedupedExposures).select(MERGED_COLUMNS)), merged]
         if direct:
-            frames.append(days.deduped(direct))
+            frames.append(with_bounds(days.deduped(direct).select(MERGED_COLUMNS)))
         if edges:
-            frames.append(days.deduped(edges, interval.start, interval.end))
-        return [frame.select(MERGED_COLUMNS) for frame in frames]
+            clipped = days.deduped(edges, interval.start, interval.end)
+            frames.append(with_bounds(clipped.select(MERGED_COLUMNS)))
+        return frames
+
+    def _merged(self, days: OwnDays | DefinedDays, wanted: Mapping[date, int]) -> pl.DataFrame:
+        """The units of whole days: what was merged before, where it still holds, and the days that it lacks."""
+        before = (
+            self._store.read_merge(self._question.definition_hash, wanted) if self._question.is_own else None
+        )
+        merged, frames = before[0] if before else [], [before[1]] if before else []
+        if before:
+            self._plan.use("merge of days", merged, before[1].height)
+        left = {day: version for day, version in wanted.items() if day not in merged}
+        settling = self._settle(days, left)
+        frames += [with_bounds(frame.select(MERGED_COLUMNS)) for frame in settling.frames]
+        nothing = with_bounds(empty_frame(DedupedExposures).select(MERGED_COLUMNS))
+        units = merge_units(pl.concat([nothing, *frames]))
+        if self._question.is_own and left:
+            self._merge = (wanted, units)
+        return units
+
+    def _keep_merge(self) -> None:
+        if self._merge is None:
+            return
+        try:
+            self._store.write_merge(self._question.definition_hash, *self._merge)
+        except OSError as error:
+            self._plan.note(f"the merge of days was not kept: {error.strerror or error}")
 
     def _days(self, world: World) -> OwnDays | DefinedDays:
         if self._question.is_own:

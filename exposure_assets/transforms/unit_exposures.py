@@ -26,6 +26,12 @@ MERGED_COLUMNS = (
 _FIRST = ("first_exposed_at", ("first_event_id", "first_session_id", "variation_id"))
 
 
+def with_bounds(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of days, with the bounds that a merge has."""
+    variation = pl.col("variation_id")
+    return rows.with_columns(smallest_variation_id=variation, largest_variation_id=variation)
+
+
 def merge_units(rows: pl.DataFrame) -> pl.DataFrame:
     """Merge rows of any days and of other merges into one row per unit, which merges again.
 
@@ -36,11 +42,8 @@ def merge_units(rows: pl.DataFrame) -> pl.DataFrame:
     their UTF-8 bytes: whatever the order of the rows, the answer is that of all events together.
 
     Args:
-        rows: `MERGED_COLUMNS`, and the two bounds where the rows were merged before.
+        rows: `MERGED_COLUMNS` and the two bounds: of `with_bounds`, or merged before.
     """
-    variation = pl.col("variation_id")
-    if "smallest_variation_id" not in rows.columns:
-        rows = rows.with_columns(smallest_variation_id=variation, largest_variation_id=variation)
     # Most units stand on one row, and need no comparing.
     several = rows["unit_id"].is_duplicated()
     alone, together = rows.filter(~several), rows.filter(several)

@@ -59,11 +59,9 @@ def test_an_answer_comes_while_another_process_holds_the_duckdb_file(asker: Aske
     asker.is_right("10 00:00", "11 00:00")
     with program(asker, HOLDS_THE_FILE) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-        started = time.monotonic()
         answer = asker.is_right("10 00:00", "12 00:00")
-        assert time.monotonic() - started < 30
         holder.communicate("\n")
-    assert computed(answer) == ["2026-01-10 to 2026-01-11 from staged events"]
+    assert (used(answer), computed(answer)) == (["2026-01-10"], ["2026-01-11 from staged events"])
     assert any("busy" in note for note in answer.plan.notes)
     assert not ensure_ready_while_held(asker)
     again = asker.is_right("10 00:00", "13 00:00")

@@ -9,10 +9,17 @@ from hypothesis import strategies as st
 
 from exposure_assets.contracts import DedupedExposures, ExposureEvents, UnitExposures, columns_of, empty_frame
 from exposure_assets.transforms.deduped_exposures import dedupe_exposures
-from exposure_assets.transforms.unit_exposures import MERGED_COLUMNS, POLICIES, by_policy, merge_units
+from exposure_assets.transforms.unit_exposures import (
+    MERGED_COLUMNS,
+    POLICIES,
+    by_policy,
+    merge_units,
+    with_bounds,
+)
 from exposure_assets_tests.reference.classifying import Exposure
 from exposure_assets_tests.reference.exposing import exposed_units
 
+COLUMNS = (*MERGED_COLUMNS, "smallest_variation_id", "largest_variation_id")
 START = datetime(2026, 1, 5, tzinfo=UTC)
 
 
@@ -39,7 +46,7 @@ def events(draw: st.DrawFn) -> list[Exposure]:
 def by_day(exposures: list[Exposure]) -> pl.DataFrame:
     rows = [{name: getattr(event, name) for name in columns_of(ExposureEvents)} for event in exposures]
     frame = pl.DataFrame(rows, schema=columns_of(ExposureEvents), orient="row")
-    return dedupe_exposures(frame.lazy()).collect().select(MERGED_COLUMNS)
+    return dedupe_exposures(frame.lazy()).collect().pipe(with_bounds).select(COLUMNS)
 
 
 @given(events(), st.randoms(use_true_random=False), st.sampled_from(POLICIES))
@@ -65,7 +72,7 @@ def test_days_merged_in_any_order_and_grouping_give_the_units_of_all_events(
 
 
 def test_no_rows_give_no_units():
-    nothing = empty_frame(DedupedExposures).select(MERGED_COLUMNS)
+    nothing = with_bounds(empty_frame(DedupedExposures)).select(COLUMNS)
     answer, crossovers = by_policy(merge_units(nothing), "exclude")
     UnitExposures.validate(answer)
     assert (answer.height, crossovers) == (0, 0)
