@@ -32,11 +32,25 @@ def day_inputs(zone: LandingZone, manifest: Manifest, first_day: date) -> pl.Dat
         entry=pl.concat_str(pl.lit("file"), "path", "key", pl.col("day").cast(pl.String), separator="\t"),
     )
     entries = pl.concat([held, *(_earlier_places(zone, manifest, stream) for stream in STREAMS)])
+    return _digests_by_day(entries.with_columns(pl.max_horizontal("day", pl.lit(first_day))))
+
+
+def held_inputs(zone: LandingZone, manifest: Manifest, stream: str) -> pl.DataFrame:
+    """Digest what of a stream the rows that fall on a day depend on: as `day_inputs`, less what merely arrived then.
+
+    Grain out: one row per UTC day on which rows of the stream fall: `day` and `inputs`.
+    """
+    is_held = (pl.col("stream") == stream) & pl.col("is_held")
+    held = manifest.file_days.filter(is_held).select(
+        "day", entry=pl.concat_str("key", pl.col("day").cast(pl.String), separator="\t")
+    )
+    earlier = _earlier_places(zone, manifest, stream).join(held.select("day").unique(), on="day", how="semi")
+    return _digests_by_day(pl.concat([held.unique(), earlier]))
+
+
+def _digests_by_day(entries: pl.DataFrame) -> pl.DataFrame:
     by_day = (
-        entries.with_columns(pl.max_horizontal("day", pl.lit(first_day)))
-        .sort("day", "entry")
-        .group_by("day", maintain_order=True)
-        .agg(pl.col("entry").str.join("\n"))
+        entries.sort("day", "entry").group_by("day", maintain_order=True).agg(pl.col("entry").str.join("\n"))
     )
     digests = [xxhash.xxh3_64_intdigest(text.encode()) for text in by_day["entry"]]
     return by_day.select("day", inputs=pl.Series(digests, dtype=pl.UInt64))

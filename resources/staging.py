@@ -17,6 +17,15 @@ from resources.atomic import replacing
 # Small enough that one experiment's rows of a day are read without the others', large enough to compress well.
 _ROWS_PER_GROUP = 1 << 17
 
+# The first day that the calendar ever had; it never begins later.
+CALENDAR_FIRST_DAY = "calendar_first_day.txt"
+
+
+def remembered_first_day(folder: Path) -> date | None:
+    """The first day that the calendar ever had, as the staging folder remembers it; null before the first run."""
+    path = folder / CALENDAR_FIRST_DAY
+    return date.fromisoformat(path.read_text()) if path.exists() else None
+
 
 class Staging:
     """Files `<folder>/<table>/date=YYYY-MM-DD/<part>.parquet`."""
@@ -34,6 +43,16 @@ class Staging:
         with (self.folder / ".writer.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def is_being_written(self) -> bool:
+        """Whether another process is staging at the moment."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".writer.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     def write(
         self, contract: type[TableContract], day: date, frame: pl.DataFrame, part: str = "part-0"

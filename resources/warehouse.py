@@ -30,7 +30,7 @@ from resources.warehouse_file import FileStore
 from resources.warehouse_lake import LakeStore
 from resources.warehouse_reader import TableReader
 from resources.warehouse_sessions import Mode, Patience
-from resources.warehouse_slices import WHOLE_TABLE, PartitionSlice, as_sql, quoted, slices_of
+from resources.warehouse_slices import WHOLE_TABLE, PartitionSlice, as_sql, literal, quoted, slices_of
 from resources.warehouse_staged_rows import StagedRows, in_fewer_frames
 from resources.warehouse_tables import Columns, Types, contract_columns, create_or_grow, wanted_columns
 from resources.warehouse_url import FileLocation, parse_location
@@ -211,6 +211,40 @@ class Warehouse:
             return {table_name(contract): pl.DataFrame(schema=VERSION_SCHEMA) for contract in contracts}
         with self.connect(read_only=True) as connection:
             return {table_name(contract): read_versions(connection, contract) for contract in contracts}
+
+    def fresh_rows(
+        self, contract: type[TableContract], wanted: pl.DataFrame, columns: Sequence[str]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Of some partitions the recorded versions, and the rows of those that are recorded as wanted.
+
+        Both are read in one transaction, so the rows are those that the versions speak of.
+
+        Args:
+            contract: A table that is partitioned by day and experiment.
+            wanted: (`day`, `experiment_id`, `version`), of one experiment.
+            columns: Of the rows.
+
+        Raises:
+            WarehouseBusy: another process holds the warehouse.
+        """
+        schema = pl.Schema({name: contract_columns(contract)[name] for name in columns})
+        if not self.exists():
+            return pl.DataFrame(schema=VERSION_SCHEMA), pl.DataFrame(schema=schema)
+        with self.connect(read_only=True) as connection, _transaction(connection):
+            recorded = read_versions(connection, contract).join(
+                wanted, on=["day", "experiment_id"], how="semi"
+            )
+            fresh = recorded.join(wanted, on=wanted.columns, how="semi")
+            if fresh.is_empty():
+                return recorded, pl.DataFrame(schema=schema)
+            dimensions = contract.partition_columns()
+            days = ", ".join(f"DATE '{day}'" for day in fresh["day"].sort())
+            sql = (
+                f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(table_name(contract))} "
+                f"WHERE {quoted(dimensions['experiment'])} = {literal(fresh['experiment_id'][0])} "
+                f"AND {quoted(dimensions['date'])} IN ({days})"
+            )
+            return recorded, connection.execute(sql).pl().cast(schema)
 
     def count(
         self,

@@ -4,18 +4,17 @@ What a calendar is stands in the partitions.
 """
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 from exposure_assets.contracts import Catalog
 from partitions.calendar import Calendar, calendar_of
 from resources.atomic import replacing
 from resources.catalog import CatalogError
 from resources.landing import LandingError
+from resources.staging import CALENDAR_FIRST_DAY, remembered_first_day
 from resources.workspace import Workspace
 
 _MARGIN = timedelta(days=366)
-_FIRST_DAY = "calendar_first_day.txt"
 
 
 def calendar_for(workspace: Workspace) -> Calendar:
@@ -29,8 +28,8 @@ def calendar_for(workspace: Workspace) -> Calendar:
     """
     catalog = workspace.catalog()
     calendar = calendar_of(catalog, workspace.landing(catalog).arrival_days())
-    path = workspace.settings.staging / _FIRST_DAY
-    before = _remembered(path)
+    path = workspace.settings.staging / CALENDAR_FIRST_DAY
+    before = remembered_first_day(workspace.settings.staging)
     if before is not None and before <= calendar.first_day:
         return replace(calendar, first_day=before)
     with replacing(path) as partial:
@@ -47,12 +46,8 @@ def calendar_to_load(workspace: Workspace) -> Calendar:
     try:
         return calendar_for(workspace)
     except (CatalogError, LandingError):
-        before = _remembered(workspace.settings.staging / _FIRST_DAY)
+        before = remembered_first_day(workspace.settings.staging)
         return Calendar(before or datetime.now(UTC).date() - _MARGIN)
-
-
-def _remembered(path: Path) -> date | None:
-    return date.fromisoformat(path.read_text()) if path.exists() else None
 
 
 def catalog_to_load(workspace: Workspace) -> Catalog | None:

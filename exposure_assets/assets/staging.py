@@ -37,9 +37,9 @@ from exposure_assets.transforms.credit_ledger import credit_ledger
 from exposure_assets.transforms.partition_versions import VERSION_SCHEMA
 from exposure_assets.transforms.staged_events import malformed_elsewhere, stage_events, well_formed_ids
 from resources.landing import LandingZone, Manifest
-from resources.landing_days import DamagedFile, day_rows, rows_of_ids_before, stray_rows
+from resources.landing_days import DamagedFile, stray_rows
 from resources.landing_inputs import day_inputs
-from resources.repeated_ids import ids_on_several_days
+from resources.landing_order import judge_in_order
 from resources.staged_ledger import StagedLedger
 from resources.staging import Staging
 
@@ -191,16 +191,6 @@ class Judge:
 def _stage_stream(
     zone: LandingZone, manifest: Manifest, staging: Staging, judge: Judge, days: tuple[date, date]
 ) -> None:
-    """Judge the days in their order: an id that stands on several days counts on the first that has a good row."""
-    places = ids_on_several_days(zone, manifest, judge.stream)
-    first, last = (pl.lit(day, pl.Date).cast(pl.Int32) for day in days)
-    suspects = places.filter(pl.col("day").is_between(first, last))["id_hash"].unique()
-    in_question = places.filter(pl.col("id_hash").is_in(suspects.implode()))
-    earlier = rows_of_ids_before(zone, manifest, in_question, judge.stream, days[0])
-    settled = [pl.Series("event_id", [], dtype=pl.String), *(judge.counting_ids(rows) for rows in earlier)]
-    # Days whose files are gone have to lose their staged rows too.
+    """Judge the days in their order, those too whose files are gone: they have to lose their staged rows."""
     staged_before = {day for table in STAGED_TABLES.values() for day in staging.days(table, days)}
-    for day in sorted({*manifest.days(judge.stream), *staged_before}):
-        if days[0] <= day <= days[1]:
-            rows = day_rows(zone, manifest, judge.stream, day)
-            settled.append(judge.stage(rows, day, pl.concat(settled), suspects))
+    judge_in_order(zone, manifest, judge.stream, days, staged_before, judge.counting_ids, judge.stage)

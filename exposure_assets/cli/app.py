@@ -76,6 +76,13 @@ def errors_as_sentences() -> Iterator[None]:
         SettingError,
         WarehouseError,
     )
+    with as_sentences(*expected):
+        yield
+
+
+@contextmanager
+def as_sentences(*expected: type[Exception]) -> Iterator[None]:
+    """Show these errors as a sentence on stderr and exit with 1."""
     try:
         yield
     except expected as error:
@@ -170,6 +177,38 @@ def query(
     with errors_as_sentences():
         workspace = Workspace(Settings.from_environment())
         write_result(run_query(workspace.warehouse, workspace.settings.staging, sql), format.value, output)
+
+
+@app.command()
+def exposures(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id in the catalog.")],
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="T", help="First instant, in ISO 8601, UTC without a zone; default: its start."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="T", help="First instant that no longer counts; default: its end.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(metavar="P", help="exclude or first_seen; default: the experiment's.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how the answer came about instead of its rows.")
+    ] = False,
+    format: Annotated[Format, typer.Option(help="How rows are shown.")] = Format.TABLE,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the rows to a file instead of stdout.")
+    ] = None,
+) -> None:
+    """Who was exposed between two instants: one row per unit, from what was computed before and what is new.
+
+    The rows are those of a scan over all files as they are now. With --explain and --output the rows go to the file.
+    """
+    # Not every error of every command: those would import all of Dagster, and this is to be quick.
+    from exposure_assets.cli.exposures_command import EXPECTED, run_exposures
+
+    with as_sentences(*EXPECTED):
+        run_exposures(experiment, start, end, policy, explain, format.value, output)
 
 
 @app.command()

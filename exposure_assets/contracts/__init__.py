@@ -32,6 +32,7 @@ from exposure_assets.contracts.exposure_events import (
 from exposure_assets.contracts.exposure_validation import VALIDATION_STATUSES, ExposureValidation
 from exposure_assets.contracts.exposure_windows import ExposureWindows
 from exposure_assets.contracts.landing_files import LandingFiles
+from exposure_assets.contracts.unit_exposures import UnitExposures
 from exposure_assets.contracts.unit_outcomes import (
     AGGREGATION_TYPES,
     UnitOutcomes,
@@ -98,6 +99,7 @@ __all__ = [
     "Segment",
     "SegmentEvents",
     "TableContract",
+    "UnitExposures",
     "UnitOutcomes",
     "UnitSegments",
     "Variation",

@@ -79,6 +79,13 @@ def outdated_days(
         catalog: As it is now.
         published: The recorded versions of the tables that count what was staged.
     """
+    staged = staged_versions(ledger)
+    unpublished = [outdated(staged, versions)["day"] for versions in published]
+    return {*unstaged_days(ledger, inputs, catalog), *(day for days in unpublished for day in days)}
+
+
+def unstaged_days(ledger: pl.DataFrame, inputs: pl.DataFrame, catalog: Catalog) -> set[date]:
+    """The days whose staged rows are not what landing zone and catalog say now; arguments as in `outdated_days`."""
     before = ledger.filter(kind=ACCEPTANCE)
     now = pl.concat(
         [
@@ -88,9 +95,7 @@ def outdated_days(
         ]
     )
     then = ledger.filter(pl.col("kind").is_in(_DECISIVE))
-    staged = staged_versions(ledger)
-    unpublished = [outdated(staged, versions)["day"] for versions in published]
-    return {*differing(now, then)["day"], *(day for days in unpublished for day in days)}
+    return set(differing(now, then)["day"])
 
 
 def _rules(catalog: Catalog, name: str) -> str:
