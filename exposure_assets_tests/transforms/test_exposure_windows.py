@@ -172,7 +172,7 @@ def test_every_event_counts_also_those_of_one_instant_and_those_of_several_varia
 def test_events_of_one_instant_are_told_apart_by_a_bound_inside_the_day():
     # 0.5 of one observed day: noon. The first instant of a day, and later ones, stand in different columns.
     window = {"end": "0.5 * observation"}
-    rules = {"observe_days": 0, "max_days_after_assignment": 0}
+    rules: dict[str, Any] = {"observe_days": 0, "max_days_after_assignment": 0}
     exposed = [("control", "10 11:59:59.999999", "a"), ("control", "10 11:59:59.999999", "b")]
     exposed += [("control", "10 12:00", "c"), ("control", "10 12:00", "d"), ("control", "10 10:00", "e")]
     assert of_ann(*exposed, window=window, **rules)["exposure_count"].to_list() == [3]
@@ -180,7 +180,7 @@ def test_events_of_one_instant_are_told_apart_by_a_bound_inside_the_day():
 
 def test_a_unit_is_exposed_to_date_from_its_first_exposed_window_on():
     window = {"end": 3, "analysis_windows": ["daily", [0, 0], [3, 3], "overall"]}
-    rules = {"observe_days": 4, "max_days_after_assignment": 4}
+    rules: dict[str, Any] = {"observe_days": 4, "max_days_after_assignment": 4}
     found = of_ann(("control", "11 10:00"), ("control", "13 10:00"), window=window, **rules)
     by_window = {row["analysis_window_id"]: row for row in found.rows(named=True)}
     daily = [by_window[f"day_{n}"] for n in range(5)]
