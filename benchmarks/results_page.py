@@ -5,6 +5,7 @@ a table. The peers run the query that such pages are commonly built on: they nei
 order what happened at one instant.
 """
 
+import importlib
 import shutil
 import statistics
 import sys
@@ -134,7 +135,7 @@ def _timed(work: Callable[[], object], runs: int, before: Callable[[], None] = l
 
 def measure(page: Page) -> list[tuple[str, float]]:
     """Milliseconds by what was done, the median of the runs."""
-    import chdb
+    chdb = importlib.import_module("chdb")
 
     last = page.stage()
     end = midnight(last + timedelta(days=1))

@@ -39,12 +39,12 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     filled = Warehouse(str(tmp_path_factory.mktemp("queries") / "w.duckdb"))
     windows, segments, outcomes = [], [], []
     for unit_id, (variation_id, exposures, purchased, revenue, is_before) in UNITS.items():
-        key: dict[str, Any] = {
+        key = {
             "experiment_id": "checkout-button",
             "unit_id": unit_id,
             "variation_id": variation_id,
+            "assignment_date": january(2),
         }
-        key["assignment_date"] = january(2)
         for name, index, count in (
             ("overall", 0, sum(exposures)),
             ("week_0", 0, exposures[0]),

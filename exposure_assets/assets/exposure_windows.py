@@ -18,7 +18,7 @@ def _by_windows_and_exposures(run: Run) -> Iterator[Batch]:
     weights = run.windows["deduped_exposures"].row_counts()
     for name, units in run.windows["assignments"].row_counts().items():
         e = run.catalog.experiments.get(name)
-        parts = 0 if e is None else sum(w.size(e.exposure.observe_days) for w in e.exposure.windows)
+        parts = 0 if e is None else e.exposure.windows_per_unit
         weights[name] = weights.get(name, 0) + parts * units
     return run.by_weight(weights)
 

@@ -63,6 +63,11 @@ class ExposureRules(CatalogModel):
         default=(), strict=False, examples=['windows = [{ id = "first_week", end = 6 }]']
     )
 
+    @property
+    def windows_per_unit(self) -> int:
+        """How many rows of `exposure_windows` an assignment has."""
+        return sum(window.size(self.observe_days) for window in self.windows)
+
     @field_validator("source")
     @classmethod
     def _source_exists(cls, value: str, info: ValidationInfo) -> str:

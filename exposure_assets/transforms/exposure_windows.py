@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from exposure_assets.contracts import Experiment, ExposureWindows, columns_of
+from exposure_assets.contracts import Experiment, ExposureWindows, columns_of, empty_frame
 from exposure_assets.contracts.catalog_windows import Bound, Origin
 from exposure_assets.transforms.counting import counts_in_windows
 
+# Counting takes about 300 bytes for each of these rows, and an experiment may have millions of units.
+WINDOWS_AT_ONCE = 2_000_000
 _ORIGINS = (Origin.CALENDAR, Origin.ASSIGNMENT_DATE)
 _ROW = "assignment_row"
 _INSTANT = pl.Datetime("us", "UTC")
@@ -39,12 +41,22 @@ def exposure_windows(
         .with_row_index(_ROW)
         .collect()
     )
-    windows = _windows_of_units(assigned, experiments)
-    counted = windows.with_columns(
-        exposure_count=counts_in_windows(windows, _instants(assigned, exposures), _ROW)
+    instants = _instants(assigned, exposures)
+    most = max((e.exposure.windows_per_unit for e in experiments.values()), default=0)
+    units_at_once = max(1, WINDOWS_AT_ONCE // max(1, most))
+    parts = (
+        _counted(
+            _windows_of_units(assigned[first : first + units_at_once], experiments),
+            instants.filter(pl.col(_ROW).is_between(first, first + units_at_once, closed="left")),
+        )
+        for first in range(0, assigned.height, units_at_once)
     )
+    return pl.concat([empty_frame(ExposureWindows), *parts]).lazy()
+
+
+def _counted(windows: pl.DataFrame, instants: pl.DataFrame) -> pl.DataFrame:
     return (
-        counted.lazy()
+        windows.with_columns(exposure_count=counts_in_windows(windows, instants, _ROW))
         .with_columns(is_exposed_in_window=pl.col("exposure_count") > 0, is_exposed_to_date=_to_date())
         .select(columns_of(ExposureWindows).keys())
     )

@@ -79,7 +79,9 @@ def analysis_windows(toml: dict[str, Any], observe_days: int) -> dict[str, list[
             weeks = (observe_days + 1) // 7
             sequences[item] = [(f"week_{n}", (7 * n, 7 * n + 6)) for n in range(weeks)]
         else:
-            sequences.setdefault("list", []).append((f"days_{item[0]}_{item[1]}", (item[0], item[1])))
+            sequences.setdefault("list", []).append(
+                (f"days_{item[0]}_{item[1]}", (int(item[0]), int(item[1])))
+            )
     return {name: sorted(windows, key=lambda window: window[1]) for name, windows in sequences.items()}
 
 

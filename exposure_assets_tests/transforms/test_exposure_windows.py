@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from exposure_assets.contracts import Assignments, DedupedExposures, ExposureWindows, columns_of
+from exposure_assets.transforms import exposure_windows as transform
 from exposure_assets.transforms.exposure_windows import exposure_windows
 from exposure_assets_tests.reference import windows as reference
 from exposure_assets_tests.reference.classifying import Exposure
@@ -237,6 +238,17 @@ def test_an_experiment_without_windows_has_no_rows_beside_one_that_has_some():
     rules = {"exp": experiment(windows=[{"id": "w"}]), "bare": experiment("bare")}
     found = exposure_windows(both.lazy(), deduped(events).lazy(), rules).collect()
     assert found.select("experiment_id", "exposure_count").rows() == [("exp", 1)]
+
+
+def test_many_units_are_counted_some_at_a_time_and_come_out_the_same(monkeypatch: pytest.MonkeyPatch):
+    exposed = exposures(
+        *((unit_id, "control", f"{day} 12:00") for unit_id, _, _ in ASSIGNED for day in (11, 12))
+    )
+    window = {"analysis_windows": ["daily", "overall"]}
+    at_once = windows_of(ASSIGNMENTS, exposed, window)
+    for most in (1, 40):
+        monkeypatch.setattr(transform, "WINDOWS_AT_ONCE", most)
+        assert windows_of(ASSIGNMENTS, exposed, window).equals(at_once)
 
 
 def test_no_assignments_are_no_rows_whatever_was_exposed():
