@@ -32,6 +32,8 @@ from exposure_assets.contracts.exposure_events import (
 from exposure_assets.contracts.exposure_validation import VALIDATION_STATUSES, ExposureValidation
 from exposure_assets.contracts.exposure_windows import ExposureWindows
 from exposure_assets.contracts.landing_files import LandingFiles
+from exposure_assets.contracts.sample_ratios import SampleRatioIntervals, SampleRatios
+from exposure_assets.contracts.stage_counts import STAGES, StageCounts
 from exposure_assets.contracts.unit_exposures import UnitExposures
 from exposure_assets.contracts.unit_outcomes import (
     AGGREGATION_TYPES,
@@ -57,6 +59,9 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         UnitOutcomes,
         DailyQuality,
         ExperimentOverlap,
+        StageCounts,
+        SampleRatios,
+        SampleRatioIntervals,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
@@ -71,6 +76,7 @@ __all__ = [
     "CREDIT_COUNTS",
     "CREDIT_RULES",
     "STAGED_TABLES",
+    "STAGES",
     "UNATTRIBUTABLE_BUCKETS",
     "VALIDATION_STATUSES",
     "WAREHOUSE_TABLES",
@@ -96,8 +102,11 @@ __all__ = [
     "OutcomeRules",
     "QualityRules",
     "RejectedEvents",
+    "SampleRatioIntervals",
+    "SampleRatios",
     "Segment",
     "SegmentEvents",
+    "StageCounts",
     "TableContract",
     "UnitExposures",
     "UnitOutcomes",

@@ -31,6 +31,8 @@ UNEXPOSED = {
     "has_valid_exposure": False,
     "validation_status": "no_exposure",
 }
+RATIO_TESTED = {"statistic": 0.0, "degrees_of_freedom": 1, "p_value": 1.0, "effect_size": 0.0}
+SEQUENTIAL = {"is_cumulative": True, "sequential_p_value": 1.0, "is_sequential_mismatch": False}
 TESTED = {"chi_square": 0.0, "degrees_of_freedom": 1, "p_value": 1.0}
 # Table, what a bad row says instead, and the rule that has to name it.
 BAD: list[tuple[str, dict[str, Any], str]] = [
@@ -138,6 +140,40 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("experiment_overlap", {**TESTED, "p_value": 1.5}, "less_than_or_equal_to(1.0)"),
     ("experiment_overlap", {**TESTED, "chi_square": -1.0}, "greater_than_or_equal_to(0.0)"),
     ("experiment_overlap", {**TESTED, "degrees_of_freedom": 0}, "greater_than_or_equal_to(1)"),
+    ("stage_counts", {"stage": "seen"}, "isin"),
+    ("stage_counts", {"unit_count": 0}, "greater_than_or_equal_to(1)"),
+    ("stage_counts", {"reached_date": DAY.replace(day=9)}, "no stage is reached before"),
+    ("stage_counts", {"reached_date": DAY.replace(day=11)}, "'assigned' is reached on it"),
+    ("stage_counts", {"stage": "exposed"}, "no stage has more units"),
+    ("sample_ratios", {"stage": "seen"}, "isin"),
+    *(
+        ("sample_ratios", {name: -1}, "greater_than_or_equal_to(0)")
+        for name in ("worst_unit_count", "unexpected_unit_count", "unseen_variation_count")
+    ),
+    ("sample_ratios", {"unit_count": 0}, "greater_than_or_equal_to(1)"),
+    ("sample_ratios", {"variation_count": 0}, "greater_than_or_equal_to(1)"),
+    ("sample_ratios", {"largest_deviation": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("sample_ratios", {"largest_deviation": -0.5}, "greater_than_or_equal_to(0.0)"),
+    ("sample_ratios", {"worst_expected_unit_count": -0.5}, "greater_than_or_equal_to(0.0)"),
+    ("sample_ratios", {"p_value": 0.5}, "a row has its test"),
+    ("sample_ratios", {**RATIO_TESTED, "effect_size": None}, "a row has its test"),
+    ("sample_ratios", {**RATIO_TESTED, "effect_size": -1.0}, "greater_than_or_equal_to(0.0)"),
+    ("sample_ratios", {**RATIO_TESTED, "p_value": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("sample_ratios", {**RATIO_TESTED, "statistic": -1.0}, "greater_than_or_equal_to(0.0)"),
+    ("sample_ratios", {**RATIO_TESTED, "degrees_of_freedom": 0}, "greater_than_or_equal_to(1)"),
+    ("sample_ratios", {"is_cumulative": True}, "the sequential test stands in cumulative rows"),
+    ("sample_ratios", {"sequential_p_value": 0.5}, "the sequential test stands in cumulative rows"),
+    ("sample_ratios", {**SEQUENTIAL, "sequential_p_value": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("sample_ratios", {"unexpected_unit_count": 1}, "unexpected units are"),
+    ("sample_ratios", {"unexpected_unit_count": 2, "is_mismatch": True}, "unexpected units are"),
+    ("sample_ratios", {**SEQUENTIAL, "unexpected_unit_count": 1, "is_mismatch": True}, "unexpected units"),
+    ("sample_ratio_intervals", {"stage": "seen"}, "isin"),
+    ("sample_ratio_intervals", {"unit_count": -1}, "greater_than_or_equal_to(0)"),
+    ("sample_ratio_intervals", {"observed_share": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("sample_ratio_intervals", {"declared_share": 0.0}, "greater_than(0.0)"),
+    ("sample_ratio_intervals", {"lower_share": -0.5}, "greater_than_or_equal_to(0.0)"),
+    ("sample_ratio_intervals", {"upper_share": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("sample_ratio_intervals", {"upper_share": 0.9}, "the observed share is in its interval"),
     ("exposure_events", {"exposure_date": DAY.replace(day=9)}, "exposure_date is the UTC day"),
 ]
 
