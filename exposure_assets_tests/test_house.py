@@ -21,6 +21,8 @@ STEMS = (
     "exposure_validation",
     "unit_outcomes",
     "daily_quality",
+    "stage_counts",
+    "sample_ratios",
     "experiment_overlap",
 )
 MOST_LINES = 400

@@ -9,6 +9,7 @@ from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
 from exposure_assets.assets.exposure_windows import exposure_windows
 from exposure_assets.assets.landing import landing_files
+from exposure_assets.assets.stage_counts import stage_counts
 from exposure_assets.assets.unit_outcomes import unit_outcomes
 from exposure_assets.assets.unit_segments import unit_segments
 
@@ -21,6 +22,7 @@ TABLE_ASSETS = (
     unit_segments,
     unit_outcomes,
     daily_quality,
+    stage_counts,
 )
 
 __all__ = ["CATALOG_ASSETS", "TABLE_ASSETS", "catalog_entries", "staged_assets"]

@@ -13,6 +13,7 @@ from exposure_assets.checks import (
     experiment_overlap,
     exposure_validation,
     exposure_windows,
+    stage_counts,
     unit_outcomes,
     unit_segments,
 )
@@ -27,6 +28,7 @@ _STEMS = (
     unit_segments,
     unit_outcomes,
     daily_quality,
+    stage_counts,
 )
 
 

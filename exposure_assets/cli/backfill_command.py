@@ -36,6 +36,7 @@ _TABLES_IN_ORDER = (
     "unit_segments",
     "unit_outcomes",
     "daily_quality",
+    "stage_counts",
     "experiment_overlap",
 )
 

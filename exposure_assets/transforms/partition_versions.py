@@ -42,6 +42,7 @@ CODE_VERSIONS = {
     "unit_segments": 1,
     "unit_outcomes": 1,
     "daily_quality": 1,
+    "stage_counts": 1,
 }
 # The same for a table without partitions that rests on others.
 _OVERLAP_CODE_VERSION = 1
@@ -56,6 +57,7 @@ UPSTREAM = {
     "unit_segments": ("assignments",),
     "unit_outcomes": ("exposure_validation", "unit_segments", "assignments"),
     "daily_quality": ("exposure_validation", "deduped_exposures", "assignments"),
+    "stage_counts": ("exposure_validation", "unit_outcomes", "assignments"),
 }
 
 # The tables that are computed from staged rows alone, and those that rest on them, none before one that it rests on.
@@ -287,6 +289,13 @@ def _daily_quality(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
     return _versions(_where(days, "version", cohorts), "rules", "verdicts", "version", "digest")
 
 
+def _stage_counts(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    judged = inputs.recorded["exposure_validation"].rename({"version": "verdicts"})
+    measured = inputs.recorded["unit_outcomes"].rename({"version": "outcomes"})
+    assigned = _holding(inputs, "assignments").join(judged, on=PARTITION).join(measured, on=PARTITION)
+    return _versions(_with_rules(inputs, assigned, computed), "version", "verdicts", "outcomes")
+
+
 _WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "deduped_exposures": _deduped_exposures,
     "assignments": _assignments,
@@ -295,6 +304,7 @@ _WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "unit_segments": _unit_segments,
     "unit_outcomes": _unit_outcomes,
     "daily_quality": _daily_quality,
+    "stage_counts": _stage_counts,
 }
 
 

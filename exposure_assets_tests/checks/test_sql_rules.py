@@ -15,6 +15,7 @@ from exposure_assets.checks import (
     deduped_exposures,
     exposure_validation,
     exposure_windows,
+    stage_counts,
     unit_outcomes,
     unit_segments,
 )
@@ -30,6 +31,7 @@ RULES = {
         deduped_exposures,
         exposure_validation,
         exposure_windows,
+        stage_counts,
         unit_outcomes,
         unit_segments,
     )
@@ -61,6 +63,7 @@ def verdict(number: int, **changes: Any) -> tuple[str, dict[str, Any]]:
         "assignment_date": day(number),
         "first_exposure_at": at(number),
         "first_exposure_variation_id": "a",
+        "has_post_assignment_exposure": True,
         "has_valid_exposure": True,
         "observed_until_date": day(number + 14),
     }
@@ -89,7 +92,19 @@ def quality(number: int, total: int, of_variations: int) -> list[tuple[str, dict
 
 def assignment(number: int) -> tuple[str, dict[str, Any]]:
     row = {"assignment_date": day(number), "unit_id": f"unit of {number}", "assigned_at": at(number)}
+    row |= {"variation_id": "a", "is_conflicting": False}
     return "assignments", row
+
+
+def at_stages(number: int, **units: int) -> list[tuple[str, dict[str, Any]]]:
+    """So many units at each stage, all of them reached on the cohort day."""
+    row = {
+        "assignment_date": day(number),
+        "variation_id": "a",
+        "is_conflicting": False,
+        "reached_date": day(number),
+    }
+    return [("stage_counts", row | {"stage": stage, "unit_count": count}) for stage, count in units.items()]
 
 
 def window(number: int, analysis_window_id: str = "overall", **changes: Any) -> tuple[str, dict[str, Any]]:
@@ -252,6 +267,30 @@ CASES = [
         "statuses_sum_to_assigned_units",
         lambda n: [verdict(n), *quality(n, 2, 2)],
         lambda n: [verdict(n), *quality(n, 1, 1)],
+    ),
+    (
+        "every_assignment_is_counted_once",
+        lambda n: [assignment(n), *at_stages(n, assigned=2)],
+        lambda n: [assignment(n), assignment(n + 1), *at_stages(n, assigned=1, exposed=1)],
+    ),
+    (
+        "every_assignment_is_counted_once",
+        lambda n: [
+            assignment(n),
+            ("assignments", assignment(n)[1] | {"variation_id": "b"}),
+            *at_stages(n, assigned=1),
+        ],
+        lambda n: [assignment(n)],
+    ),
+    (
+        "stages_are_the_verdicts",
+        lambda n: [verdict(n), *at_stages(n, assigned=1, exposed=1)],
+        lambda n: [verdict(n), *at_stages(n, assigned=1, exposed=1, valid_exposed=1, completed=1)],
+    ),
+    (
+        "stages_are_the_verdicts",
+        lambda n: at_stages(n, assigned=1, exposed=1),
+        lambda n: [verdict(n, has_valid_exposure=False), *at_stages(n, assigned=1, exposed=1)],
     ),
     (
         "statuses_sum_to_assigned_units",

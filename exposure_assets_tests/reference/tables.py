@@ -14,6 +14,7 @@ from exposure_assets_tests.reference.outcomes import unit_outcomes
 from exposure_assets_tests.reference.overlap import experiment_overlap
 from exposure_assets_tests.reference.quality import daily_quality
 from exposure_assets_tests.reference.reading import AssignmentRow, EventRow, read_assignments, read_events
+from exposure_assets_tests.reference.stages import stage_counts
 from exposure_assets_tests.reference.validating import dedupe_exposures, validate
 from exposure_assets_tests.reference.windows import exposure_windows, unit_segments
 
@@ -35,6 +36,14 @@ GRAINS = {
     "unit_segments": ("experiment_id", "unit_id", "segment_id"),
     "unit_outcomes": ("experiment_id", "unit_id"),
     "daily_quality": ("experiment_id", "assignment_date", "variation_id"),
+    "stage_counts": (
+        "experiment_id",
+        "assignment_date",
+        "variation_id",
+        "is_conflicting",
+        "stage",
+        "reached_date",
+    ),
     "experiment_overlap": (
         "experiment_id",
         "other_experiment_id",
@@ -85,6 +94,20 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         for key, assignment in assignments.items()
     }
     segment_ids = sorted({toml["id"] for e in rules.experiments.values() for toml in e.segments})
+    outcomes = [
+        unit_outcomes(
+            verdict,
+            rules.experiments[verdict["experiment_id"]],
+            rules.metrics,
+            events_of.get(verdict["unit_id"], {}),
+            dict.fromkeys(segment_ids)
+            | {
+                row["segment_id"]: row["is_in_segment"]
+                for row in segments[verdict["experiment_id"], verdict["unit_id"]]
+            },
+        )
+        for verdict in verdicts
+    ]
     tables = {
         "exposure_events": [_exposure_row(exposure) for exposure in events.exposures],
         "assignments": [_assignment_row(assignment) for assignment in assignments.values()],
@@ -92,21 +115,9 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         "exposure_validation": verdicts,
         "exposure_windows": windows,
         "unit_segments": [row for rows in segments.values() for row in rows],
-        "unit_outcomes": [
-            unit_outcomes(
-                verdict,
-                rules.experiments[verdict["experiment_id"]],
-                rules.metrics,
-                events_of.get(verdict["unit_id"], {}),
-                dict.fromkeys(segment_ids)
-                | {
-                    row["segment_id"]: row["is_in_segment"]
-                    for row in segments[verdict["experiment_id"], verdict["unit_id"]]
-                },
-            )
-            for verdict in verdicts
-        ],
+        "unit_outcomes": outcomes,
         "daily_quality": daily_quality(verdicts, events.exposures, assignments, rules),
+        "stage_counts": stage_counts(assignments, verdicts, outcomes),
         "experiment_overlap": experiment_overlap(assignments, rules),
         "exposure_waterfall": _waterfall(events),
         "credit_ledger": _credit_ledger(events),
