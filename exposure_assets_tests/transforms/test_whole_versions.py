@@ -55,7 +55,7 @@ def test_an_experiment_that_left_the_catalog_counts_for_nothing():
 
 def test_only_a_table_with_rows_as_of_days_changes_with_the_last_day_of_data(chained: dict[str, Whole]):
     known = catalog(experiment("checkout"))
-    recorded = dict.fromkeys(("assignments", "daily_quality", "shares"), computed())
+    recorded = {table: computed() for table in ("assignments", "daily_quality", "shares")}
 
     def versions(table: str) -> set[int]:
         return {whole_version(table, known, recorded, date(2026, 1, day)) for day in (5, 6)}
