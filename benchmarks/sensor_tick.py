@@ -18,7 +18,6 @@ from benchmarks.many_files import deliver_many_files
 from exposure_assets.assets.calendar import calendar_for
 from exposure_assets.automation.catalog_entries import announce_entries
 from exposure_assets.automation.landing_sensor import evaluate
-from exposure_assets.automation.outdated import OVERLAP
 from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog
 from exposure_assets.transforms.acceptance import ACCEPTANCE, acceptance, recorded_inputs, staged_versions
 from exposure_assets.transforms.partition_versions import (
@@ -28,10 +27,10 @@ from exposure_assets.transforms.partition_versions import (
     Inputs,
     catalog_version,
     manifest_version,
-    overlap_version,
     version_of_whole,
     wanted_versions,
 )
+from exposure_assets.transforms.whole_versions import WHOLE_TABLES, whole_version
 from partitions.calendar import EXPERIMENTS
 from resources.dagster_home import dagster_home
 from resources.landing_inputs import day_inputs
@@ -92,7 +91,8 @@ def _record(workspace: Workspace) -> None:
     recorded["exposure_waterfall"] = staged_versions(ledger)
     recorded["experiments"] = recorded["variations"] = version_of_whole(catalog_version(catalog))
     recorded["landing_files"] = version_of_whole(manifest_version(manifest.frame))
-    recorded[OVERLAP] = version_of_whole(overlap_version(catalog, recorded["assignments"]))
+    for table in WHOLE_TABLES:
+        recorded[table] = version_of_whole(whole_version(table, catalog, recorded))
     with workspace.warehouse.connect() as connection:
         for table, versions in recorded.items():
             replace_versions(connection, WAREHOUSE_TABLES[table], WHOLE_TABLE, versions)

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import polars as pl
 
-from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog, ExperimentOverlap, table_name
+from exposure_assets.contracts import WAREHOUSE_TABLES, Catalog
 from exposure_assets.transforms.acceptance import common_acceptance, outdated_days
 from exposure_assets.transforms.attribution_versions import attribution_now
 from exposure_assets.transforms.digests import mixed
@@ -25,18 +25,17 @@ from exposure_assets.transforms.partition_versions import (
     catalog_version,
     manifest_version,
     outdated,
-    overlap_version,
     version_of_whole,
     wanted_versions,
 )
+from exposure_assets.transforms.whole_versions import WHOLE_TABLES, whole_version
+from resources.data_reach import data_until
 from resources.landing import LandingZone, Manifest
 from resources.landing_inputs import day_inputs
 from resources.workspace import Workspace
 
 # The tables of the warehouse that are published together with the staged rows that they count.
 COUNTS_OF_STAGED = ("exposure_waterfall", "credit_ledger")
-# A table without partitions that rests on every partition of `assignments`.
-OVERLAP = table_name(ExperimentOverlap)
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class GraphState:
     ledger: pl.DataFrame
     recorded: Recorded
     first_day: date
+    data_until: date | None
 
     @classmethod
     def read(cls, workspace: Workspace, first_day: date, manifest: Manifest | None = None) -> "GraphState":
@@ -61,7 +61,8 @@ class GraphState:
         zone = workspace.landing(catalog)
         recorded = workspace.warehouse.versions(WAREHOUSE_TABLES.values())
         ledger = workspace.ledger.read()
-        return cls(catalog, zone, manifest or zone.refresh(), ledger, recorded, first_day)
+        manifest = manifest or zone.refresh()
+        return cls(catalog, zone, manifest, ledger, recorded, first_day, data_until(workspace.staging))
 
     @cached_property
     def whole_tables(self) -> dict[str, int]:
@@ -71,7 +72,10 @@ class GraphState:
             "experiments": of_catalog,
             "variations": of_catalog,
             "landing_files": of_manifest,
-            OVERLAP: overlap_version(self.catalog, self.recorded["assignments"]),
+            **{
+                table: whole_version(table, self.catalog, self.recorded, self.data_until)
+                for table in WHOLE_TABLES
+            },
         }
         return {
             table: digest

@@ -10,7 +10,7 @@ from datetime import date
 import polars as pl
 
 from exposure_assets.automation.in_flight import InFlight
-from exposure_assets.automation.outdated import COUNTS_OF_STAGED, OVERLAP, GraphState, with_dependants
+from exposure_assets.automation.outdated import COUNTS_OF_STAGED, GraphState, with_dependants
 from exposure_assets.automation.requests import (
     Request,
     staging_requests,
@@ -21,6 +21,11 @@ from exposure_assets.contracts import STAGED_TABLES
 from exposure_assets.transforms.digests import sums_over_days
 from exposure_assets.transforms.exposure_validation import DAYS_OBSERVED_BEFORE_ASSIGNMENT
 from exposure_assets.transforms.partition_versions import FROM_STAGED, FROM_TABLES, PARTITION
+from exposure_assets.transforms.whole_versions import (
+    WHOLE_TABLES,
+    partitioned_upstream,
+    with_whole_dependants,
+)
 from partitions.calendar import Calendar
 
 STAGED_ASSETS = (*STAGED_TABLES, *COUNTS_OF_STAGED)
@@ -72,20 +77,27 @@ def pending(
             ready[table] = _settled(tables[table], state, unsettled, unsettled_days)
     held_back = sum(tables[table].height - ready[table].height for table in ready)
     whole = {
-        name: digest for name, digest in state.whole_tables.items() if name not in in_flight.whole_tables
+        name: digest
+        for name, digest in with_whole_dependants(state.whole_tables).items()
+        if name not in in_flight.whole_tables
     }
-    overlap = {name: whole.pop(name) for name in (OVERLAP,) if name in whole}
-    moving = (tables["assignments"], in_flight.of_table("assignments"))
-    if is_patient and overlap and (unsettled_days or not all(frame.is_empty() for frame in moving)):
-        held_back += len(overlap)
-        overlap = {}
+    resting = {name: whole.pop(name) for name in WHOLE_TABLES if name in whole}
+    if is_patient:
+        moving = {
+            table
+            for table, frame in tables.items()
+            if unsettled_days or not frame.is_empty() or not in_flight.of_table(table).is_empty()
+        }
+        waiting = [name for name in resting if moving & partitioned_upstream(name)]
+        held_back += len(waiting)
+        resting = {name: digest for name, digest in resting.items() if name not in waiting}
     return Pending(
         [
             *whole_table_requests(whole),
             *staging_requests(due_days, STAGED_ASSETS, state.versions_of_days),
             *table_requests({table: ready[table] for table in FROM_STAGED}, order),
             *table_requests({table: ready[table] for table in FROM_TABLES}, order),
-            *whole_table_requests(overlap),
+            *whole_table_requests(resting),
         ],
         held_back,
     )

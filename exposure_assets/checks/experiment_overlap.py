@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from exposure_assets.assets.catalog_tables import variation_rows
+from exposure_assets.assets.whole_asset import current_version
 from exposure_assets.contracts import Assignments, ExperimentOverlap
 from exposure_assets.transforms.experiment_overlap import (
     LARGEST_P_VALUE,
@@ -14,7 +15,7 @@ from exposure_assets.transforms.experiment_overlap import (
     SMALLEST_EXPECTED,
     pair_statistics,
 )
-from exposure_assets.transforms.partition_versions import outdated, overlap_version, version_of_whole
+from exposure_assets.transforms.partition_versions import outdated
 from resources.warehouse_contract_breach import ROWS_SHOWN, as_markdown
 from resources.workspace import Workspace
 
@@ -34,9 +35,8 @@ def every_shared_unit_is_counted_once(context: dg.AssetCheckExecutionContext) ->
     """Compare the table with the pairs of experiments that the assignments of each unit make."""
     workspace: Workspace = context.resources.workspace
     catalog = workspace.catalog()
-    versions = workspace.warehouse.versions([ExperimentOverlap, Assignments])
-    wanted = version_of_whole(overlap_version(catalog, versions["assignments"]))
-    if not outdated(wanted, versions[_TABLE]).is_empty():
+    recorded = workspace.warehouse.versions([ExperimentOverlap])[_TABLE]
+    if not outdated(current_version(workspace, _TABLE), recorded).is_empty():
         # Assignments have been computed since: the table that follows them is judged then.
         return dg.AssetCheckResult(
             passed=True, description="Not judged: the assignments are newer than the table."

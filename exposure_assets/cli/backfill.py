@@ -24,6 +24,7 @@ from exposure_assets.cli.backfill_summary import Summary, add_run
 from exposure_assets.contracts import Catalog
 from exposure_assets.definitions import build_definitions
 from exposure_assets.transforms.partition_versions import FROM_TABLES, PARTITION, experiments_with
+from exposure_assets.transforms.whole_versions import with_whole_dependants
 from partitions.calendar import EXPERIMENTS, Calendar
 from resources.run_launcher import host_tags
 from resources.workspace import Workspace
@@ -74,7 +75,8 @@ class Backfill:
         self._execute(definitions, whole_table_requests(listed), summary)
         self._compute(definitions, self._from_staged(plan, staged), summary)
         self._compute(definitions, self._from_tables(plan), summary)
-        self._execute(definitions, whole_table_requests(self._state().whole_tables), summary)
+        resting = with_whole_dependants(self._state().whole_tables)
+        self._execute(definitions, whole_table_requests(resting), summary)
         return summary
 
     def _state(self) -> GraphState:

@@ -44,8 +44,6 @@ CODE_VERSIONS = {
     "daily_quality": 1,
     "stage_counts": 1,
 }
-# The same for a table without partitions that rests on others.
-_OVERLAP_CODE_VERSION = 1
 BEFORE_EVERY_DAY = date(1, 1, 2)
 
 # The tables of the warehouse whose versions a table's own are made of.
@@ -141,20 +139,6 @@ def manifest_version(manifest: pl.DataFrame) -> int:
     """The version of the table that lists the landing zone's files: (`stream`, `path`, `key`, `status`) of each."""
     files = manifest.select(mixed(*map(pl.col, ("stream", "path", "key", "status"))).sum())
     return int(files.item() or 1)
-
-
-def overlap_version(catalog: Catalog, assignments: pl.DataFrame) -> int:
-    """The version of the table of overlapping experiments: of the assignments as they were computed, and variations.
-
-    Args:
-        catalog: Its experiments and variations, of which nothing but the ids counts.
-        assignments: The recorded versions of `assignments`, with the columns of `VERSION_SCHEMA`.
-    """
-    known = assignments.filter(pl.col("experiment_id").is_in(list(catalog.experiments)))
-    computed = known.select(mixed(*map(pl.col, VERSION_SCHEMA)).sum()).item()
-    variations = {e.id: sorted(v.id for v in e.variations) for e in catalog.experiments.values()}
-    parts = (_OVERLAP_CODE_VERSION, pl.__version__, computed, sorted(variations.items()))
-    return digest_of(repr(parts))
 
 
 def version_of_whole(digest: int) -> pl.DataFrame:

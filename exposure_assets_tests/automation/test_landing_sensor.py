@@ -17,7 +17,7 @@ import pytest
 from exposure_assets.assets.calendar import calendar_for
 from exposure_assets.automation.in_flight import InFlight
 from exposure_assets.automation.landing_sensor import REQUEST_TAG, evaluate
-from exposure_assets.automation.outdated import OVERLAP, GraphState, partitions
+from exposure_assets.automation.outdated import GraphState, partitions
 from exposure_assets.automation.pending import pending
 from exposure_assets.simulation import SimulationPlan, simulate
 from exposure_assets_tests.automation.ticking import (
@@ -183,14 +183,14 @@ def test_the_overlap_waits_for_days_and_assignments_that_are_on_their_way_but_no
     catalog, calendar = workspace.catalog(), calendar_for(workspace)
     order = list(catalog.experiments)
     fresh = GraphState.read(workspace, calendar.first_day)
-    recorded = {**fresh.recorded, OVERLAP: fresh.recorded[OVERLAP].head(0)}
+    recorded = {**fresh.recorded, "experiment_overlap": fresh.recorded["experiment_overlap"].head(0)}
     state = replace(fresh, recorded=recorded)
     days = frozenset({calendar.first_day})
     assignments = {"assignments": partitions(days, order)}
 
     def is_requested(in_flight: InFlight, *, is_patient: bool = True) -> bool:
         due = pending(state, in_flight, calendar, order, is_patient)
-        requested = any(request.assets == (OVERLAP,) for request in due.requests)
+        requested = any(request.assets == ("experiment_overlap",) for request in due.requests)
         assert due.held_back == (0 if requested or in_flight.whole_tables else 1)
         return requested
 
@@ -198,7 +198,7 @@ def test_the_overlap_waits_for_days_and_assignments_that_are_on_their_way_but_no
     assert not is_requested(InFlight(days=days))
     assert not is_requested(InFlight(tables=assignments))
     assert is_requested(InFlight(days=days, tables=assignments), is_patient=False)
-    assert not is_requested(InFlight(whole_tables=frozenset({OVERLAP})))
+    assert not is_requested(InFlight(whole_tables=frozenset({"experiment_overlap"})))
 
 
 def test_another_variation_in_the_catalog_is_listed_in_the_overlap(ticking: Ticking):
