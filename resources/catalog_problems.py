@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from exposure_assets.contracts.catalog import ExposureRules, OutcomeRules, Variation
+from exposure_assets.contracts.catalog_allocations import AllocationPhase
 from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_segments import Segment
 from exposure_assets.contracts.catalog_sources import Condition
@@ -20,6 +21,7 @@ from exposure_assets.contracts.catalog_windows import ExposureWindow
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "variations": Variation,
+    "allocation_phases": AllocationPhase,
     "exposure": ExposureRules,
     "outcomes": OutcomeRules,
     "quality": QualityRules,
@@ -40,6 +42,7 @@ _EXPECTED = {
     "literal_error": "one of {expected}",
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
     "string_too_short": "text that is not empty",
     "string_too_long": "at most {max_length} characters",

@@ -9,11 +9,19 @@ from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
 from exposure_assets.assets.exposure_windows import exposure_windows
 from exposure_assets.assets.landing import landing_files
+from exposure_assets.assets.sample_ratios import sample_ratio_intervals, sample_ratios
 from exposure_assets.assets.stage_counts import stage_counts
 from exposure_assets.assets.unit_outcomes import unit_outcomes
 from exposure_assets.assets.unit_segments import unit_segments
 
-CATALOG_ASSETS = (experiments, variations, landing_files, experiment_overlap)
+CATALOG_ASSETS = (
+    experiments,
+    variations,
+    landing_files,
+    experiment_overlap,
+    sample_ratios,
+    sample_ratio_intervals,
+)
 TABLE_ASSETS = (
     assignments,
     deduped_exposures,

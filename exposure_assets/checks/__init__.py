@@ -13,6 +13,7 @@ from exposure_assets.checks import (
     experiment_overlap,
     exposure_validation,
     exposure_windows,
+    sample_ratios,
     stage_counts,
     unit_outcomes,
     unit_segments,
@@ -38,5 +39,6 @@ def table_checks() -> Sequence[dg.AssetChecksDefinition]:
         *grain_checks(),
         *(check for stem in _STEMS for check in checks_of(stem.RULES)),
         *experiment_overlap.CHECKS,
+        *sample_ratios.CHECKS,
         statistical_checks(),
     ]

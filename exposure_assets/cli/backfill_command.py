@@ -38,6 +38,8 @@ _TABLES_IN_ORDER = (
     "daily_quality",
     "stage_counts",
     "experiment_overlap",
+    "sample_ratios",
+    "sample_ratio_intervals",
 )
 
 

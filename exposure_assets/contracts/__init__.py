@@ -12,6 +12,7 @@ from exposure_assets.contracts.catalog import (
     OutcomeRules,
     Variation,
 )
+from exposure_assets.contracts.catalog_allocations import AllocationPhase, DeclaredShares
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_segments import Segment, segment_column
@@ -80,12 +81,14 @@ __all__ = [
     "UNATTRIBUTABLE_BUCKETS",
     "VALIDATION_STATUSES",
     "WAREHOUSE_TABLES",
+    "AllocationPhase",
     "AssignmentEvents",
     "Assignments",
     "Catalog",
     "Condition",
     "CreditLedger",
     "DailyQuality",
+    "DeclaredShares",
     "DedupedExposures",
     "Experiment",
     "ExperimentOverlap",

@@ -3,13 +3,18 @@
 Finding the files, reading TOML and wording the errors is `resources.catalog`; nothing here touches a disk.
 """
 
-import math
 from collections import Counter
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
+from exposure_assets.contracts.catalog_allocations import (
+    AllocationPhase,
+    DeclaredShares,
+    phase_faults,
+    sum_faults,
+)
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_model import CatalogModel
 from exposure_assets.contracts.catalog_quality import QualityRules
@@ -28,7 +33,6 @@ from exposure_assets.contracts.catalog_values import (
 from exposure_assets.contracts.catalog_windows import Enrollment, ExposureWindow
 
 DAYS_BEFORE_ASSIGNMENT = 7
-ALLOCATION_TOLERANCE = 1e-9
 
 
 class Variation(CatalogModel):
@@ -131,6 +135,9 @@ class Experiment(CatalogModel):
     variations: tuple[Variation, ...] = Field(strict=False, examples=["[[variations]]"])
     exposure: ExposureRules = Field(examples=["[exposure]"])
     outcomes: OutcomeRules = Field(default=OutcomeRules(), examples=["[outcomes]"])
+    allocation_phases: tuple[AllocationPhase, ...] = Field(
+        default=(), strict=False, examples=["[[allocation_phases]]"]
+    )
     quality: QualityRules = Field(default=QualityRules(), examples=["[quality]"])
     segments: tuple[Segment, ...] = Field(default=(), strict=False, examples=["[[segments]]"])
 
@@ -152,6 +159,20 @@ class Experiment(CatalogModel):
             raise refusal(*faults)
         return value
 
+    @field_validator("allocation_phases")
+    @classmethod
+    def _phases_fit_the_experiment(
+        cls, value: tuple[AllocationPhase, ...], info: ValidationInfo
+    ) -> tuple[AllocationPhase, ...]:
+        dates = _dates_of(info)
+        if dates is not None and "variations" in info.data:
+            enrollment = _enrollment(*dates)
+            ids = [variation.id for variation in info.data["variations"]]
+            faults = phase_faults(value, ids, enrollment.first_date, enrollment.last_date)
+            if faults:
+                raise refusal(*faults)
+        return value
+
     @field_validator("exposure")
     @classmethod
     def _windows_fit_the_experiment(cls, value: ExposureRules, info: ValidationInfo) -> ExposureRules:
@@ -171,6 +192,14 @@ class Experiment(CatalogModel):
     def enrollment(self) -> Enrollment:
         """The UTC days on which an assignment may be accepted."""
         return _enrollment(self.start, self.end, self.enrollment_days)
+
+    @property
+    def declared_shares(self) -> tuple[DeclaredShares, ...]:
+        """The shares that the variations are declared to have, from which cohort on, in the order of time."""
+        at_first = DeclaredShares(self.start.date(), {v.id: v.allocation for v in self.variations})
+        phases = [DeclaredShares(phase.start.date(), phase.allocations) for phase in self.allocation_phases]
+        begins_with_a_phase = bool(phases) and phases[0].first_date == at_first.first_date
+        return tuple(phases if begins_with_a_phase else [at_first, *phases])
 
     @property
     def exposure_reach_days(self) -> int:
@@ -231,6 +260,12 @@ class Experiment(CatalogModel):
         """Last UTC day (included) whose exposure events are accepted; None while the experiment runs."""
         return None if self.end is None else _shifted(self.end.date(), self.exposure.observe_days)
 
+    @property
+    def last_completion_date(self) -> date | None:
+        """Last UTC day on which the outcome window of a unit can end; None while the experiment runs."""
+        last = self.last_exposure_date
+        return None if last is None else _shifted(last, self.outcomes.window_days)
+
 
 class Catalog(CatalogModel):
     """Every experiment, metric and exposure source, each sorted by id; used presets are among the sources."""
@@ -252,8 +287,8 @@ def _refuse_misfits(
     *key: str,
 ) -> None:
     """Refuse windows that can't be in an experiment of its dates, and ids that stand twice."""
-    dates = [info.data[name] for name in ("start", "end", "enrollment_days") if name in info.data]
-    if len(dates) < 3:
+    dates = _dates_of(info)
+    if dates is None:
         return
     horizon_days = info.context.horizon_days if isinstance(info.context, CatalogScope) else None
     faults = [
@@ -268,6 +303,13 @@ def _refuse_misfits(
             )
     if faults:
         raise refusal(*faults)
+
+
+def _dates_of(info: ValidationInfo) -> tuple[datetime, datetime | None, int | None] | None:
+    """Start, end and enrollment_days of the experiment; null where one of them was refused."""
+    if not {"start", "end", "enrollment_days"} <= info.data.keys():
+        return None
+    return info.data["start"], info.data["end"], info.data["enrollment_days"]
 
 
 def _enrollment_end(start: datetime, end: datetime | None, days: int | None) -> datetime | None:
@@ -305,11 +347,4 @@ def _variation_faults(variations: tuple[Variation, ...]) -> list[Fault]:
         found = " and ".join(map(repr, controls)) if controls else "no control"
         remedy = f"{'keep' if controls else 'add'} is_control = true in one of them"
         faults.append(Fault(found, "exactly one control", remedy, ("is_control",)))
-    total = math.fsum(variation.allocation for variation in variations)
-    if abs(total - 1) > ALLOCATION_TOLERANCE:
-        shares = [repr(variation.allocation) for variation in variations[:10]]
-        found = f"{' + '.join(shares)}{' + …' if len(variations) > 10 else ''}, which is {total!r}"
-        almost = abs(total - 1) < 0.02
-        remedy = f"write the shares in full, such as {1 / 3!r}" if almost else "correct the shares"
-        faults.append(Fault(found, "allocations that sum to 1", remedy, ("allocation",)))
-    return faults
+    return faults + sum_faults([variation.allocation for variation in variations], "allocation")

@@ -13,7 +13,8 @@ class QualityRules(CatalogModel):
     """When the statistical checks of `daily_quality` warn. Rates and shares are fractions of 1.
 
     A rate has shifted when it differs from the recent past by more than its `..._shift` and, besides, by more than
-    chance explains (`shift_z`).
+    chance explains (`shift_z`). A sample ratio is a mismatch when it is less probable than `srm_alpha` and, besides, a
+    share is off by `srm_min_deviation` or more.
     """
 
     judge_after_days: WindowDays | None = Field(default=None, examples=["judge_after_days = 7"])
@@ -42,6 +43,10 @@ class QualityRules(CatalogModel):
     )
     volume_factor: float = Field(default=3.0, ge=1, allow_inf_nan=False, examples=["volume_factor = 3.0"])
     shift_z: float = Field(default=4.0, ge=0, allow_inf_nan=False, examples=["shift_z = 4.0"])
+    srm_alpha: float = Field(default=0.001, gt=0, lt=1, allow_inf_nan=False, examples=["srm_alpha = 0.001"])
+    srm_min_deviation: float = Field(
+        default=0.002, ge=0, le=1, allow_inf_nan=False, examples=["srm_min_deviation = 0.002"]
+    )
 
     @field_validator("warning_exposure_rate")
     @classmethod

@@ -36,9 +36,18 @@ def _variations(catalog: Catalog) -> object:
     return sorted((e.id, sorted(v.id for v in e.variations)) for e in catalog.experiments.values())
 
 
+def _sample_ratio_rules(catalog: Catalog) -> object:
+    return sorted(
+        (e.id, e.declared_shares, e.last_completion_date, e.quality.srm_alpha, e.quality.srm_min_deviation)
+        for e in catalog.experiments.values()
+    )
+
+
 # A table stands behind those that it rests on.
 WHOLE_TABLES: dict[str, Whole] = {
     "experiment_overlap": Whole(("assignments",), _variations),
+    "sample_ratios": Whole(("stage_counts",), _sample_ratio_rules, is_as_of=True),
+    "sample_ratio_intervals": Whole(("stage_counts",), _sample_ratio_rules, is_as_of=True),
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from exposure_assets.contracts import (
+    AllocationPhase,
     Catalog,
     Condition,
     Experiment,
@@ -34,6 +35,7 @@ HOW_TO = Path(__file__).parents[2] / "docs" / "how_to" / "catalog.md"
 TABLES: dict[str, type[BaseModel]] = {
     "experiments/": Experiment,
     "[[variations]]": Variation,
+    "[[allocation_phases]]": AllocationPhase,
     "[exposure]": ExposureRules,
     "[[exposure.windows]]": ExposureWindow,
     "[[segments]]": Segment,
