@@ -48,9 +48,9 @@ def ratio_cells(
     )
     phase = (*ROW, "phase_start_date")
     return (
-        cells.filter(pl.col("unit_count").sum().over(phase) > 0)
-        .sort(*phase, "variation_id")
+        cells.sort(*phase, "variation_id")
         .with_columns(row=pl.struct(ROW).rle_id(), phase=pl.struct(phase).rle_id())
+        .filter(pl.col("unit_count").sum().over("phase") > 0)
     )
 
 

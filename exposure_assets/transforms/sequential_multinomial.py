@@ -12,6 +12,8 @@ martingale with mean 1 while units come as declared, so it exceeds 1 / alpha at 
 The prior here is even odds between two of them, a = k * s for the two k of `PRIOR_UNITS`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp, xlogy
@@ -22,11 +24,13 @@ Indices = NDArray[np.int64]
 # How many units a prior is worth: a test finds deviations of about 1 / sqrt(k) the soonest. Few, for splits that are
 # broken in an experiment without much traffic; many, for a percent in one that has it.
 PRIOR_UNITS = (100.0, 10_000.0)
-# Halvings of a bracket inside 0..1: the bounds are exact to 2 ** -50.
-_HALVINGS = 50
+# Halvings of a bracket inside 0..1: the bounds are exact to 2 ** -40.
+_HALVINGS = 40
 
 
-def log_e_values(counts: Floats, shares: Floats, starts: Indices) -> Floats:
+def log_e_values(
+    counts: Floats, shares: Floats, starts: Indices, prior_units: Sequence[float] = PRIOR_UNITS
+) -> Floats:
     """The evidence against the shares, as the natural logarithm of the e-value of each group.
 
     Logarithms of gamma functions hold 100 million units to about 1e-6.
@@ -35,16 +39,17 @@ def log_e_values(counts: Floats, shares: Floats, starts: Indices) -> Floats:
         counts: Units per variation, group after group.
         shares: The declared share of each, above 0; those of a group sum to 1.
         starts: Where each group begins.
+        prior_units: How many units each prior is worth, at even odds.
     """
     totals = np.add.reduceat(counts, starts)
     priors = [
         np.add.reduceat(gammaln(k * shares + counts) - gammaln(k * shares), starts)
         + gammaln(k)
         - gammaln(k + totals)
-        for k in PRIOR_UNITS
+        for k in prior_units
     ]
     declared = np.add.reduceat(xlogy(counts, shares), starts)
-    return logsumexp(priors, axis=0) - np.log(len(PRIOR_UNITS)) - declared
+    return logsumexp(priors, axis=0) - np.log(len(prior_units)) - declared
 
 
 def share_bounds(counts: Floats, shares: Floats, starts: Indices, alpha: Floats) -> tuple[Floats, Floats]:
