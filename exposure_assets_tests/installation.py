@@ -31,7 +31,7 @@ from resources.workspace import Workspace
 ROOT = Path(__file__).parents[1]
 COMPARED = ("exposure_events", "assignments", "deduped_exposures", "exposure_validation", "unit_outcomes")
 COMPARED += ("exposure_windows", "unit_segments", "daily_quality", "stage_counts")
-COMPARED += ("exposure_waterfall", "credit_ledger", "experiment_overlap")
+COMPARED += ("exposure_waterfall", "credit_ledger", "experiment_overlap", "sample_ratios")
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,9 @@ class Experiment:
     anchor: str
     window: timedelta
     metric_ids: tuple[str, ...]
+    # The declared share of every variation, for the cohorts from a day on.
+    shares: tuple[tuple[date, dict[str, float]], ...]
+    quality: dict[str, Any]
     windows: tuple[dict[str, Any], ...] = ()
     segments: tuple[dict[str, Any], ...] = ()
 
@@ -179,9 +182,19 @@ def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experimen
         anchor=outcomes.get("anchor", "first_exposure"),
         window=timedelta(days=windows["window_days"]),
         metric_ids=tuple(outcomes.get("metrics", ())),
+        shares=_shares(start, toml),
+        quality=toml.get("quality", {}),
         windows=tuple(exposure.get("windows", ())),
         segments=tuple(toml.get("segments", ())),
     )
+
+
+def _shares(start: datetime, toml: dict[str, Any]) -> tuple[tuple[date, dict[str, float]], ...]:
+    at_first = {variation["id"]: float(variation["allocation"]) for variation in toml["variations"]}
+    phases = {
+        _utc(phase["start"]).date(): phase["allocations"] for phase in toml.get("allocation_phases", ())
+    }
+    return tuple(sorted({start.date(): at_first, **phases}.items()))
 
 
 def _utc(value: datetime | date) -> datetime:

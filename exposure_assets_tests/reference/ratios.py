@@ -1,4 +1,4 @@
-"""Tests the shares of an experiment's units row by row, phase by phase, in exact fractions where that can be done.
+"""Tests the shares of an experiment's units row by row and phase by phase, the sequential test unit by unit.
 Units at each stage are counted elsewhere; only the tail of the chi-square distribution is borrowed.
 """
 
@@ -10,7 +10,9 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-from scipy.stats import chi2, chisquare
+from scipy.stats import chi2
+
+from exposure_assets_tests.reference.catalog import Catalog
 
 Row = dict[str, Any]
 STAGES = ("assigned", "exposed", "valid_exposed", "completed")
@@ -30,19 +32,42 @@ class Declared:
 
 
 def e_value(counts: Sequence[int], shares: Sequence[Fraction]) -> Fraction:
-    """The evidence against the shares, as the product of what each unit adds to it, one unit after the other."""
-    return sum((_of_one_prior(counts, shares, k) for k in PRIOR_UNITS), Fraction(0)) / len(PRIOR_UNITS)
+    """The evidence against the shares, exactly: the product of what each unit adds to it, one after the other."""
+    of_priors = [math.prod(_added(counts, shares, k)) for k in PRIOR_UNITS]
+    return Fraction(sum(of_priors)) / len(PRIOR_UNITS)
 
 
-def _of_one_prior(counts: Sequence[int], shares: Sequence[Fraction], prior_units: int) -> Fraction:
+def _added(counts: Sequence[int], shares: Sequence[Any], prior_units: int) -> Iterator[Any]:
     """A unit is foretold by the prior and the units before it; the order of units makes no difference."""
-    evidence, seen = Fraction(1), 0
+    seen = 0
     for count, share in zip(counts, shares, strict=True):
         for of_this in range(count):
-            foretold = (prior_units * share + of_this) / (prior_units + seen)
-            evidence *= foretold / share
+            yield (prior_units * share + of_this) / (prior_units + seen) / share
             seen += 1
-    return evidence
+
+
+def sample_ratios_of_all(counts: list[Row], catalog: Catalog, data_until: date | None) -> list[Row]:
+    """Rows of `sample_ratios` of every experiment of a catalog.
+
+    Args:
+        counts: Rows of `stage_counts`.
+        catalog: The experiments.
+        data_until: Last day with data.
+    """
+    rows = []
+    for experiment in catalog.experiments.values():
+        last = None
+        if experiment.end is not None:
+            last = experiment.end.date() + timedelta(days=experiment.observe_days) + experiment.window
+        thresholds = {
+            name: experiment.quality[f"srm_{name}"]
+            for name in ("alpha", "min_deviation")
+            if f"srm_{name}" in experiment.quality
+        }
+        declared = Declared(experiment.id, experiment.shares, last, **thresholds)
+        own = [row for row in counts if row["experiment_id"] == experiment.id]
+        rows += sample_ratios(own, declared, data_until)
+    return rows
 
 
 def sample_ratios(counts: list[Row], declared: Declared, data_until: date | None) -> list[Row]:
@@ -130,7 +155,7 @@ def _tested(counted: list[Row], declared: Declared) -> Row:
         found = [units[variation] for variation in compared]
         hoped = [sum(found) * shares[variation] for variation in compared]
         if len(compared) > 1 and min(hoped) >= SMALLEST_EXPECTED:
-            statistic += float(chisquare(found, hoped).statistic)
+            statistic += sum((o - e) ** 2 / e for o, e in zip(found, hoped, strict=True))
             degrees += len(compared) - 1
             tested_units += sum(found)
     total = sum(observed.values())
@@ -159,10 +184,11 @@ def _is_mismatch(row: Row, p_value: float | None, declared: Declared) -> bool:
 
 
 def _inverse_evidence(counted: list[Row], declared: Declared) -> float:
-    evidence = Fraction(1)
+    evidence = 1.0
     for units, shares in _phases(counted, declared):
         compared = [variation for variation, share in shares.items() if share > 0]
-        # Shares that floats hold only nearly, such as thirds, are meant as the fractions beside them.
-        exact = [Fraction(shares[variation]).limit_denominator(1000) for variation in compared]
-        evidence *= e_value([units[variation] for variation in compared], exact)
-    return 1.0 if evidence <= 1 else float(1 / evidence)
+        counts = [units[variation] for variation in compared]
+        declared_shares = [shares[variation] for variation in compared]
+        of_priors = [math.prod(_added(counts, declared_shares, k)) for k in PRIOR_UNITS]
+        evidence *= sum(of_priors) / len(of_priors)
+    return min(1.0, 1 / evidence)

@@ -3,16 +3,18 @@ It puts the other modules together and sorts; the rules are theirs.
 """
 
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from exposure_assets_tests.reference.assigning import Assignment, canonical_assignments, judge_assignments
-from exposure_assets_tests.reference.catalog import read_catalog
+from exposure_assets_tests.reference.catalog import Catalog, read_catalog
 from exposure_assets_tests.reference.classifying import Classified, Exposure, classify
 from exposure_assets_tests.reference.fields import sort_key
 from exposure_assets_tests.reference.outcomes import unit_outcomes
 from exposure_assets_tests.reference.overlap import experiment_overlap
 from exposure_assets_tests.reference.quality import daily_quality
+from exposure_assets_tests.reference.ratios import sample_ratios_of_all
 from exposure_assets_tests.reference.reading import AssignmentRow, EventRow, read_assignments, read_events
 from exposure_assets_tests.reference.stages import stage_counts
 from exposure_assets_tests.reference.validating import dedupe_exposures, validate
@@ -44,6 +46,7 @@ GRAINS = {
         "stage",
         "reached_date",
     ),
+    "sample_ratios": ("experiment_id", "as_of_date", "stage", "is_cumulative", "has_conflicting_units"),
     "experiment_overlap": (
         "experiment_id",
         "other_experiment_id",
@@ -108,6 +111,7 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         )
         for verdict in verdicts
     ]
+    stages = stage_counts(assignments, verdicts, outcomes)
     tables = {
         "exposure_events": [_exposure_row(exposure) for exposure in events.exposures],
         "assignments": [_assignment_row(assignment) for assignment in assignments.values()],
@@ -117,7 +121,8 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         "unit_segments": [row for rows in segments.values() for row in rows],
         "unit_outcomes": outcomes,
         "daily_quality": daily_quality(verdicts, events.exposures, assignments, rules),
-        "stage_counts": stage_counts(assignments, verdicts, outcomes),
+        "stage_counts": stages,
+        "sample_ratios": sample_ratios_of_all(stages, rules, _last_day(accepted, events, rules)),
         "experiment_overlap": experiment_overlap(assignments, rules),
         "exposure_waterfall": _waterfall(events),
         "credit_ledger": _credit_ledger(events),
@@ -127,6 +132,16 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         name: sorted(rows, key=lambda row: sort_key(*(row[column] for column in GRAINS[name])))
         for name, rows in tables.items()
     }
+
+
+def _last_day(assigned: list[AssignmentRow], events: Classified, catalog: Catalog) -> date | None:
+    """The last day with an accepted assignment, an accepted exposure or an event that a metric counts."""
+    names = {metric.event for metric in catalog.metrics.values()}
+    metric_events = (event for event in events.winners if event.event_name in names)
+    days = [exposure.exposure_date for exposure in events.exposures]
+    days += [row.assigned_at.date() for row in assigned if row.assigned_at is not None]
+    days += [event.occurred_at.date() for event in metric_events if event.occurred_at is not None]
+    return max(days, default=None)
 
 
 def _exposure_row(exposure: Exposure) -> dict[str, Any]:
