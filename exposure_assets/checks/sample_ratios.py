@@ -91,7 +91,7 @@ def _said(count: int, worst: dict[str, Any]) -> str:
         else ""
     )
     return (
-        f"{experiments} other shares than declared, least probable {worst['experiment_id']}, {worst['stage']} until "
+        f"{experiments} other shares than declared. {worst['experiment_id']}, {worst['stage']} until "
         f"{worst['as_of_date']}{counted}: {worst['worst_variation_id']} has {worst['worst_unit_count']} of "
         f"{worst['unit_count']} units, expected {worst['worst_expected_unit_count']:.1f} (deviation "
         f"{worst['largest_deviation']:.2g}, sequential p {worst['sequential_p_value']:.2g}).{unexpected} "

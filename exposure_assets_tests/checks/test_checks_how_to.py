@@ -34,4 +34,6 @@ def test_the_how_to_has_a_row_for_every_check_and_for_no_other():
 def test_every_threshold_of_a_statistical_check_is_a_key_of_the_catalog():
     named = {name for s in STATISTICS for name in re.findall(r"`(\w+)`", rows()[s.name][1])}
     assert named < set(QualityRules.model_fields)
-    assert set(QualityRules.model_fields) - named == {"judge_after_days"}
+    of_sample_ratios = {"srm_alpha", "srm_min_deviation"}
+    assert of_sample_ratios <= set(re.findall(r"`(\w+)`", rows()["sample_ratio_is_as_declared"][1]))
+    assert set(QualityRules.model_fields) - named == {"judge_after_days"} | of_sample_ratios
