@@ -40,7 +40,7 @@ _CONTRACTS: dict[str, type[TableContract]] = {
 # Staged assignment rows have no key of the contract: those without an id are told apart by all their fields.
 _KEYS = {"assignment_events": ("experiment_id", "event_id", "unit_id", "variation_id", "assigned_at")}
 # What only our partial rows carry: peers go back to the raw exposures instead.
-_OURS_ALONE = {"deduped_exposures": {"later_exposed_at", "later_event_ids"}}
+_OURS_ALONE = {"deduped_exposures": {"later_exposed_at", "later_event_ids", "later_exposure_counts"}}
 
 
 class UnequalAnswers(Exception):

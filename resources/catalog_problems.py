@@ -15,7 +15,7 @@ from exposure_assets.contracts.catalog import ExposureRules, OutcomeRules, Varia
 from exposure_assets.contracts.catalog_allocations import AllocationPhase
 from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_segments import Segment
-from exposure_assets.contracts.catalog_sources import Condition
+from exposure_assets.contracts.catalog_sources import Condition, PartOwner
 from exposure_assets.contracts.catalog_values import nearest, one_line
 from exposure_assets.contracts.catalog_windows import ExposureWindow
 
@@ -28,6 +28,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "windows": ExposureWindow,
     "segments": Segment,
     "filter": Condition,
+    "parts": PartOwner,
 }
 _EXPECTED = {
     "string_type": "text in quotes",

@@ -75,9 +75,11 @@ class ExposureStore:
         """The answer that was kept under a key; null where there is none."""
         path = self._answers / f"{key}.arrow"
         try:
-            about = json.loads((self._answers / f"{key}.json").read_bytes())
+            described = self._answers / f"{key}.json"
+            about = json.loads(described.read_bytes())
             rows = pl.read_ipc(path)
             os.utime(path)
+            os.utime(described)
         except _UNUSABLE:
             return None
         return rows, about
@@ -97,13 +99,23 @@ class ExposureStore:
     ) -> tuple[list[date], pl.DataFrame] | None:
         """The merge that is kept, with its days, where every one of them is wanted in that version."""
         try:
-            content = (self._merges / f"{definition_hash}.parquet").read_bytes()
+            path = self._merges / f"{definition_hash}.parquet"
+            content = path.read_bytes()
+            os.utime(path)
             said = json.loads(pl.read_parquet_metadata(io.BytesIO(content))[_DAYS])
             units = pl.read_parquet(io.BytesIO(content))
         except _UNUSABLE:
             return None
         merged = {date.fromisoformat(day): version for day, version in said.items()}
         return (sorted(merged), units) if merged.items() <= wanted.items() else None
+
+    def files_of_jobs(self) -> dict[Path, str]:
+        """The files that hold rows of jobs, with the ids of the jobs."""
+        return {path: path.stem for path in self._jobs.glob("*/*.parquet")}
+
+    def files_to_read_again(self) -> list[Path]:
+        """The files of answers and of merged days; one that is used is touched."""
+        return [*self._answers.glob("*"), *self._merges.glob("*.parquet")]
 
     def _keep_few(self) -> None:
         """Delete the answers that nobody has asked for longest; who is reading one keeps it to the end."""

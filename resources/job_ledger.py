@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from resources.job_database import Execute, LedgerUnavailable, job_database
@@ -21,6 +21,8 @@ PENDING, READY, FAILED = "PENDING", "READY", "FAILED"
 BEAT_SECONDS = 2.0
 # A computing process on another machine whose beat stands still for so long, by our own clock, counts as dead.
 LEASE_SECONDS = 15.0
+# Jobs that failed, or whose rows are a table's own, are history after a week.
+FORGOTTEN_AFTER = timedelta(days=7)
 
 _TABLE = """CREATE TABLE IF NOT EXISTS jobs (
     job_id TEXT PRIMARY KEY, definition_hash TEXT NOT NULL, experiment_id TEXT NOT NULL,
@@ -166,6 +168,15 @@ class JobLedger:
             gone = [_job(row) for row in execute(f"SELECT {_COLUMNS} FROM jobs WHERE {condition}")]
             execute(f"DELETE FROM jobs WHERE {condition}")
         return gone
+
+    def job_ids(self) -> set[str]:
+        """Every job that is known.
+
+        Raises:
+            LedgerUnavailable: the ledger cannot be read.
+        """
+        with self._database.alone() as execute:
+            return {str(job_id) for (job_id,) in execute("SELECT job_id FROM jobs")}
 
     @contextmanager
     def beating(self, jobs: Sequence[Job]) -> Iterator[None]:

@@ -14,11 +14,13 @@ from exposure_assets.assets import TABLE_ASSETS
 from exposure_assets.assets.staging import stage_days
 from exposure_assets.assets.table_asset import Run, TableAsset
 from exposure_assets.contracts import (
+    WAREHOUSE_TABLES,
     Catalog,
     ExposureEvents,
     ExposureWaterfall,
     TableContract,
     UnitOutcomes,
+    empty_frame,
     metric_columns,
     table_name,
 )
@@ -134,16 +136,20 @@ class Ours:
             stage_everything(place)
             return
         for table in TABLES[stage]:
-            inputs = {
-                name: Window(pl.scan_parquet(place.glob(name), hive_partitioning=False))
-                for name in inputs_of(table)
-            }
+            inputs = {name: Window(_computed(name, place)) for name in inputs_of(table)}
             folder = place.fresh(table)
             frames = frames_of(table, place.catalog(), Staging(place.work), inputs)
             for number, frame in enumerate(frames):
                 frame.write_parquet(
                     folder / f"part-{number}.parquet", compression="zstd", compression_level=1
                 )
+
+
+def _computed(table: str, place: Place) -> pl.LazyFrame:
+    """The files of a table; one that no stage computes has no rows, since no experiment here asks for any."""
+    if any(table in tables for tables in TABLES.values()):
+        return pl.scan_parquet(place.glob(table), hive_partitioning=False)
+    return empty_frame(WAREHOUSE_TABLES[table]).lazy()
 
 
 class OursInWarehouse:

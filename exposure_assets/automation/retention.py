@@ -1,6 +1,6 @@
 """The daily job that keeps house: derived files, logs of old runs, states of the warehouse that nobody asks for.
 
-What may be deleted is decided in `resources.retention`, `retention_runs` and `retention_warehouse`.
+What may be deleted is decided in `resources.retention` and the modules `retention_…` beside it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,11 @@ import dagster as dg
 from pydantic import Field
 
 from resources.dagster_home import WAREHOUSE_POOL
+from resources.exposure_store import ExposureStore
+from resources.job_database import LedgerUnavailable
+from resources.job_ledger import JobLedger
 from resources.retention import Removed, sweep_landing_caches, sweep_leftovers
+from resources.retention_exposures import sweep_exposures
 from resources.retention_runs import sweep_run_logs
 from resources.retention_warehouse import sweep_warehouse
 from resources.workspace import Workspace
@@ -43,6 +47,19 @@ def sweep_staging_caches(context: dg.OpExecutionContext) -> None:
     _report(context, caches + leftovers, leftover_files=leftovers.files)
 
 
+@dg.op(required_resource_keys={"workspace"})
+def sweep_preaggregated_exposures(context: dg.OpExecutionContext) -> None:
+    """Delete preaggregated exposures that have expired, and answers that nobody asks for any more."""
+    workspace: Workspace = context.resources.workspace
+    ledger = JobLedger(workspace.settings.warehouse)
+    try:
+        removed = sweep_exposures(ledger, ExposureStore(workspace.settings.staging), datetime.now(UTC))
+    except LedgerUnavailable as error:
+        _report(context, Removed(), f"Nothing was deleted: {error}")
+    else:
+        _report(context, removed)
+
+
 @dg.op
 def sweep_logs_of_old_runs(context: dg.OpExecutionContext, config: RunLogsKept) -> None:
     """Delete the event logs and outputs of runs that ended long ago; partitions, checks and the run list stay."""
@@ -73,8 +90,9 @@ def _report(context: dg.OpExecutionContext, removed: Removed, note: str | None =
 
 @dg.job(description="Deletes what no table is computed from and nobody needs any more; says what it deleted.")
 def keep_house() -> None:
-    """Three steps that know nothing of each other: what hinders one hinders no other."""
+    """Steps that know nothing of each other: what hinders one hinders no other."""
     sweep_staging_caches()
+    sweep_preaggregated_exposures()
     sweep_logs_of_old_runs()
     tidy_warehouse()
 

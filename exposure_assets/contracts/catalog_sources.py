@@ -3,6 +3,7 @@
 What becomes of an event stands in `transforms.exposure_events`; which experiments use a source, in `catalog`.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
@@ -63,8 +64,8 @@ class Condition(CatalogModel):
 class PartOwner(CatalogModel):
     """Whose a part of a feature is: an experiment, and its variation where the part says that too."""
 
-    experiment: str
-    variation: str | None = None
+    experiment: str = Field(examples=['experiment = "my-experiment"'])
+    variation: str | None = Field(default=None, examples=['variation = "treatment"'])
 
 
 def _owners(value: object) -> object:
@@ -74,7 +75,21 @@ def _owners(value: object) -> object:
     if not owners or not all(isinstance(owner, dict | PartOwner) for owner in owners):
         expected = "an experiment, a list of experiments, or { experiment = ..., variation = ... }"
         raise refusal(Fault(repr(value)[:80], expected, 'write for example "my-message" = "my-experiment"'))
+    named = Counter(map(_experiment_of, owners))
+    experiment, count = named.most_common(1)[0]
+    if count > 1:
+        expected = (
+            "every experiment once: a part that several variations of it have says nothing of a variation"
+        )
+        remedy = "name the experiment alone; the unit's assignment says the variation"
+        raise refusal(Fault(f"{experiment!r} {count} times", expected, remedy))
     return tuple(owners)
+
+
+def _experiment_of(owner: object) -> str:
+    if isinstance(owner, PartOwner):
+        return owner.experiment
+    return str(owner.get("experiment")) if isinstance(owner, dict) else ""
 
 
 PartOwners = Annotated[tuple[PartOwner, ...], BeforeValidator(_owners), Field(strict=False)]

@@ -6,7 +6,7 @@ What is kept for a definition, and how it is computed, stands in `own_days` and 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -25,7 +25,7 @@ from exposure_assets.transforms.preaggregation_windows import lifetimes
 from exposure_assets.transforms.unit_exposures import MERGED_COLUMNS, by_policy, merge_units, with_bounds
 from resources.exposure_store import ExposureStore
 from resources.job_database import LedgerUnavailable
-from resources.job_ledger import JobLedger
+from resources.job_ledger import FORGOTTEN_AFTER, JobLedger
 from resources.landing_days import DamagedFile
 from resources.settings import Settings
 from resources.warehouse import Warehouse
@@ -34,7 +34,6 @@ from resources.workspace import Workspace
 _ATTEMPTS = 4
 # Assignments first, then the displays that they credit otherwise.
 _ROUNDS_OF_STAGING = 2
-_FORGOTTEN_AFTER = timedelta(days=7)
 # Another process may hold a DuckDB file for minutes; the answer can be had without it.
 _WAREHOUSE_PATIENCE_SECONDS = 0.0
 _WAITS_FOR_OTHERS_SECONDS = 60.0
@@ -320,7 +319,7 @@ class _Answering:
     def _expire(self) -> None:
         now = time.time()
         try:
-            gone = self._ledger.take_out(now, now - _FORGOTTEN_AFTER.total_seconds())
+            gone = self._ledger.take_out(now, now - FORGOTTEN_AFTER.total_seconds())
             self._store.remove_jobs(gone)
         except (LedgerUnavailable, OSError) as error:
             self._plan.note(f"expired rows were not deleted: {error}")

@@ -11,7 +11,7 @@ from hashlib import sha256
 from exposure_assets.contracts import Catalog, Experiment, ExposureSource, Variation
 
 # What every definition shares; part of the hash, so that another choice is another definition.
-_TIMEZONE, _BREAKDOWNS, _ATTRIBUTION = "UTC", (), "the experiment that the event names"
+_TIMEZONE, _BREAKDOWNS = "UTC", ()
 # Raised when the same definition gives other rows.
 _VERSION = 1
 _SOURCE = "asked_for"
@@ -63,7 +63,6 @@ class ExposureDefinition:
             "variations": sorted(set(self.variations)),
             "timezone": _TIMEZONE,
             "breakdowns": _BREAKDOWNS,
-            "attribution": _ATTRIBUTION,
         }
         return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 

@@ -82,6 +82,7 @@ def test_an_installation_in_use_loses_nothing_and_the_steps_say_so(
     said = run(workspace, instance)
     assert said == {
         "sweep_staging_caches": {"deleted_files": 0, "deleted_bytes": 0, "leftover_files": 0},
+        "sweep_preaggregated_exposures": {"deleted_files": 0, "deleted_bytes": 0},
         "sweep_logs_of_old_runs": {"deleted_files": 0, "deleted_bytes": 0, "runs": 0},
         "tidy_warehouse": {
             "deleted_files": 0,
@@ -112,7 +113,8 @@ def test_what_nothing_needs_is_deleted_and_counted(workspace: Workspace, instanc
 
 def test_a_step_that_fails_hinders_no_other(workspace: Workspace, instance: dg.DagsterInstance):
     shutil.rmtree(workspace.settings.landing)
-    assert sorted(run(workspace, instance)) == ["sweep_logs_of_old_runs", "tidy_warehouse"]
+    others = ["sweep_logs_of_old_runs", "sweep_preaggregated_exposures", "tidy_warehouse"]
+    assert sorted(run(workspace, instance)) == others
 
 
 def test_the_days_to_keep_are_config_and_at_least_one(workspace: Workspace, instance: dg.DagsterInstance):

@@ -189,10 +189,20 @@ def test_filters_compare_text_so_numbers_and_booleans_become_their_json_text(tmp
 
 def test_the_example_catalog_shows_every_kind_of_source_and_loads():
     catalog = load_catalog(REPOSITORY / "catalog")
-    assert list(catalog.experiments) == ["checkout-button", "pricing-page", "search-ranking", "welcome-tour"]
+    assert list(catalog.experiments) == [
+        "checkout-button",
+        "pricing-page",
+        "search-ranking",
+        "spring-offer",
+        "welcome-tour",
+    ]
     assert {source.event for source in catalog.exposure_sources.values()} == {
-        source.event for source in PRESETS.values()
+        "message_displayed",
+        *(source.event for source in PRESETS.values()),
     }
+    offer = catalog.experiments["spring-offer"]
+    assert [window.id for window in offer.exposure.windows] == ["first_90_percent", "after_enrollment"]
+    assert [segment.id for segment in offer.segments] == ["bought_before"]
 
 
 def test_a_catalog_of_ids_that_look_like_other_things_loads(tmp_path):
