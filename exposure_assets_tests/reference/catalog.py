@@ -55,9 +55,9 @@ class Experiment:
     anchor: str
     window: timedelta
     metric_ids: tuple[str, ...]
-    # The declared share of every variation, for the cohorts from a day on.
-    shares: tuple[tuple[date, dict[str, float]], ...]
-    quality: dict[str, Any]
+    # The declared share of every variation, for the cohorts from a day on; alpha and smallest deviation of a mismatch.
+    shares: tuple[tuple[date, dict[str, float]], ...] = ()
+    srm_rules: tuple[float, float] = (0.001, 0.002)
     windows: tuple[dict[str, Any], ...] = ()
     segments: tuple[dict[str, Any], ...] = ()
 
@@ -154,7 +154,7 @@ def _source(stem: str, toml: dict[str, Any]) -> Source:
 
 def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experiment:
     exposure = toml["exposure"]
-    outcomes = toml.get("outcomes", {})
+    outcomes, quality = toml.get("outcomes", {}), toml.get("quality", {})
     windows = {
         "max_days_after_assignment": exposure.get("max_days_after_assignment", 7),
         "observe_days": exposure.get("observe_days", 14),
@@ -183,7 +183,7 @@ def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experimen
         window=timedelta(days=windows["window_days"]),
         metric_ids=tuple(outcomes.get("metrics", ())),
         shares=_shares(start, toml),
-        quality=toml.get("quality", {}),
+        srm_rules=(quality.get("srm_alpha", 0.001), quality.get("srm_min_deviation", 0.002)),
         windows=tuple(exposure.get("windows", ())),
         segments=tuple(toml.get("segments", ())),
     )

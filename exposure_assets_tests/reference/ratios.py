@@ -26,9 +26,9 @@ class Declared:
 
     experiment_id: str
     phases: tuple[tuple[date, Mapping[str, float]], ...]
-    last_date: date | None = None
-    alpha: float = 0.001
-    min_deviation: float = 0.002
+    last_date: date | None
+    alpha: float
+    min_deviation: float
 
 
 def e_value(counts: Sequence[int], shares: Sequence[Fraction]) -> Fraction:
@@ -59,12 +59,7 @@ def sample_ratios_of_all(counts: list[Row], catalog: Catalog, data_until: date |
         last = None
         if experiment.end is not None:
             last = experiment.end.date() + timedelta(days=experiment.observe_days) + experiment.window
-        thresholds = {
-            name: experiment.quality[f"srm_{name}"]
-            for name in ("alpha", "min_deviation")
-            if f"srm_{name}" in experiment.quality
-        }
-        declared = Declared(experiment.id, experiment.shares, last, **thresholds)
+        declared = Declared(experiment.id, experiment.shares, last, *experiment.srm_rules)
         own = [row for row in counts if row["experiment_id"] == experiment.id]
         rows += sample_ratios(own, declared, data_until)
     return rows

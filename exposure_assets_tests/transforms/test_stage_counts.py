@@ -160,4 +160,4 @@ def test_the_table_is_the_reference_whatever_the_order_of_rows_and_no_stage_over
 def units_at_stages(counts: pl.DataFrame, day: date) -> list[int]:
     """The units at each stage as of a day."""
     until = counts.filter(pl.col("reached_date") <= day)
-    return [until.filter(stage=stage)["unit_count"].sum() for stage in STAGES]
+    return [int(until.filter(stage=stage)["unit_count"].sum()) for stage in STAGES]
