@@ -144,7 +144,7 @@ def test_other_allocations_and_thresholds_test_the_sample_ratios_anew_and_nothin
         FIRST,
         "[exposure]",
         "[[allocation_phases]]\nstart = 2026-01-02T00:00:00Z\n"
-        "allocations = { control = 0.875, treatment = 0.125 }\n\n"
+        "allocations = { control = 0.75, treatment = 0.25 }\n\n"
         "[quality]\nsrm_alpha = 0.5\nsrm_min_deviation = 0.125\n\n[exposure]",
     )
     assert {assets for assets, _, _ in ticking.settle()} == {
