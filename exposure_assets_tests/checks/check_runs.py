@@ -14,6 +14,7 @@ import dagster as dg
 import polars as pl
 from dagster._core.event_api import PartitionKeyFilter
 
+from exposure_assets.assets import CATALOG_ASSETS
 from exposure_assets.checks import table_checks
 from exposure_assets.contracts import (
     AssignmentEvents,
@@ -24,6 +25,7 @@ from exposure_assets.contracts import (
 )
 from exposure_assets_tests.installation import Installation
 from partitions.calendar import Calendar
+from resources.warehouse_io_manager import WarehouseIOManager
 from resources.workspace import Workspace
 
 FIRST = date(2026, 1, 1)
@@ -149,6 +151,24 @@ class CheckRuns:
         result = job.execute_in_process(instance=self.instance, tags=tags, run_config=config)
         assert result.success
         return result
+
+    def judge_whole(self, *tables: str, compute: bool = True) -> None:
+        """Compute tables without partitions from what was written, and judge them; or judge them as they are."""
+        keys = [dg.AssetKey(table) for table in tables]
+        selection = dg.AssetSelection.checks_for_assets(*keys)
+        if compute:
+            selection = selection | dg.AssetSelection.assets(*keys)
+        definitions = dg.Definitions(
+            assets=CATALOG_ASSETS,
+            asset_checks=table_checks(),
+            jobs=[dg.define_asset_job("judge", selection)],
+            resources={
+                "workspace": self.workspace,
+                "warehouse_io_manager": WarehouseIOManager(database=self.workspace.settings.warehouse),
+            },
+            executor=dg.in_process_executor,
+        )
+        assert definitions.resolve_job_def("judge").execute_in_process(instance=self.instance).success
 
     def latest(
         self, check: str, partition: str | None = None, table: str = "daily_quality"

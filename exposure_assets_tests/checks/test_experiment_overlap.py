@@ -11,11 +11,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from exposure_assets.assets import CATALOG_ASSETS
-from exposure_assets.checks import table_checks
 from exposure_assets.contracts import Assignments, ExperimentOverlap, columns_of
 from exposure_assets_tests.checks.check_runs import CheckRuns, check_runs, day
-from resources.warehouse_io_manager import WarehouseIOManager
 
 COUNTED, INDEPENDENT = "every_shared_unit_is_counted_once", "splits_are_independent"
 
@@ -49,21 +46,7 @@ def assign(runs: CheckRuns, both_treated: int, both_control: int, mixed: int = 0
 
 def judge(runs: CheckRuns, *, compute: bool = True) -> None:
     """Compute the table from the assignments, and judge it; or judge it as it is."""
-    table = dg.AssetKey("experiment_overlap")
-    selection = dg.AssetSelection.checks_for_assets(table)
-    if compute:
-        selection = selection | dg.AssetSelection.assets(table)
-    definitions = dg.Definitions(
-        assets=CATALOG_ASSETS,
-        asset_checks=table_checks(),
-        jobs=[dg.define_asset_job("judge", selection)],
-        resources={
-            "workspace": runs.workspace,
-            "warehouse_io_manager": WarehouseIOManager(database=runs.workspace.settings.warehouse),
-        },
-        executor=dg.in_process_executor,
-    )
-    assert definitions.resolve_job_def("judge").execute_in_process(instance=runs.instance).success
+    runs.judge_whole("experiment_overlap", compute=compute)
 
 
 def latest(runs: CheckRuns, check: str) -> dg.AssetCheckEvaluation:

@@ -10,11 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from exposure_assets.assets import CATALOG_ASSETS
-from exposure_assets.checks import table_checks
 from exposure_assets.contracts import SampleRatioIntervals, SampleRatios, StageCounts
 from exposure_assets_tests.checks.check_runs import CheckRuns, check_runs, day
-from resources.warehouse_io_manager import WarehouseIOManager
 
 HALVES = ('id = "control"\nallocation = 1.0', 'id = "control"\nallocation = 0.5')
 ALLOCATIONS = (HALVES, ('id = "treatment"\nallocation = 0.0', 'id = "treatment"\nallocation = 0.5'))
@@ -42,19 +39,7 @@ def units(experiment: str, stage: str, control: int, treatment: int, **changes: 
 def judge(runs: CheckRuns, *rows: list[dict[str, Any]]) -> dg.AssetCheckEvaluation:
     """Compute the tables from the counts, and judge them."""
     runs.write(StageCounts, [row for group in rows for row in group])
-    tables = [dg.AssetKey("sample_ratios"), dg.AssetKey("sample_ratio_intervals")]
-    selection = dg.AssetSelection.assets(*tables) | dg.AssetSelection.checks_for_assets(*tables)
-    definitions = dg.Definitions(
-        assets=CATALOG_ASSETS,
-        asset_checks=table_checks(),
-        jobs=[dg.define_asset_job("judge", selection)],
-        resources={
-            "workspace": runs.workspace,
-            "warehouse_io_manager": WarehouseIOManager(database=runs.workspace.settings.warehouse),
-        },
-        executor=dg.in_process_executor,
-    )
-    assert definitions.resolve_job_def("judge").execute_in_process(instance=runs.instance).success
+    runs.judge_whole("sample_ratios", "sample_ratio_intervals")
     found = runs.latest("sample_ratio_is_as_declared", table="sample_ratios")
     assert found is not None
     return found

@@ -121,3 +121,15 @@ def test_no_groups_have_no_evidence_and_no_bounds():
     none = np.array([], float), np.array([], float), np.array([], np.int64)
     assert log_e_values(*none).size == 0
     assert [bound.size for bound in share_bounds(*none, np.array([], float))] == [0, 0]
+
+
+def test_of_right_splits_looked_at_after_every_tenth_unit_no_more_than_alpha_are_ever_rejected():
+    experiments, looks, shares = 2_000, 200, np.array([0.5, 0.3, 0.2])
+    arrived = np.random.default_rng(1).multinomial(10, shares, (experiments, looks)).cumsum(axis=1)
+    starts = np.arange(0, arrived.size, shares.size)
+    found = log_e_values(arrived.astype(float).ravel(), np.tile(shares, experiments * looks), starts).reshape(
+        experiments, looks
+    )
+    for alpha in (0.2, 0.05, 0.01):
+        is_rejected = (found > np.log(1 / alpha)).any(axis=1)
+        assert 0 < is_rejected.mean() <= alpha
