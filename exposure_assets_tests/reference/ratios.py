@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -179,11 +180,17 @@ def _is_mismatch(row: Row, p_value: float | None, declared: Declared) -> bool:
 
 
 def _inverse_evidence(counted: list[Row], declared: Declared) -> float:
-    evidence = 1.0
+    evidence = 0.0
     for units, shares in _phases(counted, declared):
         compared = [variation for variation, share in shares.items() if share > 0]
-        counts = [units[variation] for variation in compared]
-        declared_shares = [shares[variation] for variation in compared]
-        of_priors = [math.prod(_added(counts, declared_shares, k)) for k in PRIOR_UNITS]
-        evidence *= sum(of_priors) / len(of_priors)
-    return min(1.0, 1 / evidence)
+        counts = tuple(units[variation] for variation in compared)
+        evidence += _log_evidence(counts, tuple(shares[variation] for variation in compared))
+    return math.exp(-max(evidence, 0.0))
+
+
+# Most days and stages bring no new units.
+@cache
+def _log_evidence(counts: tuple[int, ...], shares: tuple[float, ...]) -> float:
+    of_priors = [math.fsum(map(math.log, _added(counts, shares, k))) for k in PRIOR_UNITS]
+    largest = max(of_priors)
+    return largest + math.log(sum(math.exp(one - largest) for one in of_priors) / len(of_priors))

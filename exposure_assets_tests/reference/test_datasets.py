@@ -117,6 +117,25 @@ def test_audacity_classroom_is_not_split_as_declared():
     assert p_value_of_two(chi_squared(counts)) == pytest.approx(5.7e-16, rel=0.02)
 
 
+@pytest.mark.parametrize(
+    ("name", "experiment_id", "p_value", "is_mismatch"),
+    [
+        ("optimizely_covid", "18786493712", 0.739, False),
+        ("audacity", "homepage", 2.4e-5, True),
+        ("audacity", "classroom", 5.7e-16, True),
+    ],
+)
+def test_the_sample_ratio_of_all_assigned_units_is_the_published_one(
+    name: str, experiment_id: str, p_value: float, is_mismatch: bool
+):
+    key = {"experiment_id": experiment_id, "stage": "assigned"}
+    key |= {"is_cumulative": True, "has_conflicting_units": True}
+    rows = [row for row in tables_of(name)["sample_ratios"] if key.items() <= row.items()]
+    last = max(rows, key=lambda row: row["as_of_date"])
+    assert last["p_value"] == pytest.approx(p_value, rel=0.02)
+    assert last["is_mismatch"] == is_mismatch
+
+
 def test_audacity_course_page_has_units_without_any_view_and_no_unit_in_both_variations():
     tables = tables_of("audacity")
     statuses = Counter(
