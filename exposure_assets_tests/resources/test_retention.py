@@ -15,7 +15,11 @@ from resources.repeated_ids import ids_on_several_days, segments_in_use
 from resources.retention import Removed, sweep_landing_caches, sweep_leftovers
 
 NOW = datetime.now(UTC)
-TOMORROW = NOW + timedelta(days=1, minutes=5)
+
+
+def tomorrow() -> datetime:
+    """A moment at which what is written by now has aged: counted from the call, which may come long after NOW."""
+    return datetime.now(UTC) + timedelta(days=1, minutes=5)
 
 
 @pytest.fixture
@@ -23,8 +27,8 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def sweep(place: Place, now: datetime = TOMORROW) -> Removed:
-    return sweep_landing_caches(place.zone, place.scan(), now)
+def sweep(place: Place, now: datetime | None = None) -> Removed:
+    return sweep_landing_caches(place.zone, place.scan(), now or tomorrow())
 
 
 def derived(place: Place) -> set[Path]:
@@ -111,7 +115,7 @@ def test_rows_derived_with_other_columns_of_the_catalog_go(place: Place):
     with_plan = LandingZone(str(place.landing), place.staging, ["plan"])
     manifest = with_plan.refresh()
     before = derived(place)
-    assert sweep_landing_caches(with_plan, manifest, TOMORROW).files == 2
+    assert sweep_landing_caches(with_plan, manifest, tomorrow()).files == 2
     assert len(derived(place)) == len(before) - 2
     plans = [
         day_rows(with_plan, with_plan.refresh(), "events", january(day))["plan"].item() for day in (1, 2)
@@ -128,7 +132,7 @@ def test_copies_from_an_object_store_go_with_their_files(tmp_path: Path):
     zone.refresh()
     store.rm(f"{root}/events/date=2026-01-01/b.jsonl")
     manifest = zone.refresh()
-    assert sweep_landing_caches(zone, manifest, TOMORROW).files == 3
+    assert sweep_landing_caches(zone, manifest, tomorrow()).files == 3
     assert [path.name for path in (tmp_path / "landing" / "copies").iterdir()] == manifest.frame[
         "checksum"
     ].to_list()
@@ -139,7 +143,7 @@ def test_nothing_is_deleted_while_files_are_unread(place: Place):
     for name in ("a.jsonl", "b.jsonl"):
         os.utime(place.deliver(jsonl(event(name)), name), (1e9, 1e9))
     with pytest.raises(ValueError, match=r"1 files are unread.*refresh without a limit"):
-        sweep_landing_caches(place.zone, place.zone.refresh(0), TOMORROW)
+        sweep_landing_caches(place.zone, place.zone.refresh(0), tomorrow())
 
 
 def test_landing_files_and_staged_days_are_never_deleted(place: Place):
