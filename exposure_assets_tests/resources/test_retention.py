@@ -14,12 +14,15 @@ from resources.landing_days import day_rows
 from resources.repeated_ids import ids_on_several_days, segments_in_use
 from resources.retention import Removed, sweep_landing_caches, sweep_leftovers
 
-NOW = datetime.now(UTC)
+
+def after(**time: float) -> datetime:
+    """So long from the call, which may come long after the tests were read: files are as old as their tests."""
+    return datetime.now(UTC) + timedelta(**time)
 
 
 def tomorrow() -> datetime:
-    """A moment at which what is written by now has aged: counted from the call, which may come long after NOW."""
-    return datetime.now(UTC) + timedelta(days=1, minutes=5)
+    """A moment at which what is written by now has aged."""
+    return after(days=1, minutes=5)
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ def test_what_was_derived_from_a_removed_file_goes_after_a_day_and_all_else_stay
         "converted",
     }
     path.unlink()
-    assert sweep(place, NOW + timedelta(hours=23)) == Removed()
+    assert sweep(place, after(hours=23)) == Removed()
     size = sum(file.stat().st_size for file in of_gone)
     assert sweep(place) == Removed(len(of_gone), size)
     assert derived(place) == of_kept
@@ -103,7 +106,7 @@ def test_indexes_of_other_versions_of_polars_go(place: Place):
     other = place.zone.folder / "index-polars-0.20.0"
     other.mkdir()
     (other / "key.parquet").write_bytes(b"1234")
-    assert sweep(place, NOW) == Removed()
+    assert sweep(place, after()) == Removed()
     assert sweep(place) == Removed(1, 4)
     assert not other.exists()
     assert place.event_ids() == {1: ["a"]}
@@ -152,7 +155,7 @@ def test_landing_files_and_staged_days_are_never_deleted(place: Place):
     staged.parent.mkdir(parents=True)
     pl.DataFrame({"at": [noon(1)]}).write_parquet(staged)
     os.utime(staged, (1e9, 1e9))
-    in_ten_years = NOW + timedelta(days=3650)
+    in_ten_years = after(days=3650)
     assert sweep(place, in_ten_years) == sweep_leftovers(place.staging, in_ten_years) == Removed()
     assert path.exists() and staged.exists()
 
@@ -170,8 +173,8 @@ def test_leftovers_of_killed_writers_go_after_an_hour(place: Place):
     for path in leftovers:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
-    assert sweep_leftovers(place.staging, NOW + timedelta(minutes=50)) == Removed()
-    assert sweep_leftovers(place.staging, NOW + timedelta(minutes=70)) == Removed(4, 16)
+    assert sweep_leftovers(place.staging, after(minutes=50)) == Removed()
+    assert sweep_leftovers(place.staging, after(minutes=70)) == Removed(4, 16)
     assert not any(path.exists() for path in leftovers)
     assert not (place.staging / "landing" / "converted" / "tmpa1b2c3").exists()
     assert derived(place) == before
