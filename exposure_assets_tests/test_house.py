@@ -33,7 +33,8 @@ SENTENCE_END = re.compile(r"[.!?][)\"'`]*(?:\s|$)")
 def files() -> Iterator[Path]:
     """Every file of ours, whether git has it yet or not; neither what was built nor what a run wrote."""
     for path in ROOT.iterdir():
-        if path.is_file() and path.suffix != ".lock":
+        # In a second work tree `.git` is a file.
+        if path.is_file() and path.suffix != ".lock" and path.name != ".git":
             yield path
     for folder in (*FOLDERS, ".ci"):
         for path in (ROOT / folder).rglob("*"):

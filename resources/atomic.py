@@ -12,8 +12,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
+
 # How names of files that are being written end; a killed process leaves them behind.
 PARTIAL = ".partial"
+# Where less is left after a write that failed, it failed for want of space: Polars does not say why.
+_NEXT_TO_NOTHING = 1 << 20
+
+
+class DiskFull(OSError):
+    """There is no space left where something has to be written; what stood there before still does."""
+
+    def __init__(self, place: str, wanted: str) -> None:
+        super().__init__(
+            errno.ENOSPC,
+            f"{place}: found no space left on its disk, expected room for {wanted}; what stood there before is still "
+            "in place. Free some space, or name another place, and run it again.",
+        )
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 @contextmanager
@@ -69,6 +87,10 @@ def _beside(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
         yield partial
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if _is_for_want_of_space(error, path.parent):
+            raise DiskFull(str(path), "its new content") from error
+        raise
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)
@@ -78,3 +100,9 @@ def _beside(path: Path) -> Iterator[Path]:
 def _onto_disk(path: Path) -> None:
     with path.open("rb") as written:
         os.fsync(written.fileno())
+
+
+def _is_for_want_of_space(error: Exception, folder: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC and not isinstance(error, DiskFull)
+    return shutil.disk_usage(folder).free < _NEXT_TO_NOTHING

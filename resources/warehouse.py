@@ -3,6 +3,8 @@
 Where the data lies stands in `warehouse_file` and `warehouse_lake`; what a table holds, in its contract.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -12,6 +14,7 @@ import polars as pl
 
 from exposure_assets.contracts import TableContract, table_name
 from exposure_assets.transforms.partition_versions import VERSION_SCHEMA
+from resources.atomic import DiskFull
 from resources.warehouse_admission import Admission, Written, refuse_repeated_keys, repeated_keys_sql
 from resources.warehouse_errors import (
     ExtensionMissing,
@@ -22,6 +25,7 @@ from resources.warehouse_errors import (
     UnsupportedType,
     WarehouseBusy,
     WarehouseError,
+    WarehouseFull,
     WarehouseMissing,
     WarehouseUnreadable,
     WarehouseUrlError,
@@ -48,6 +52,7 @@ __all__ = [
     "Warehouse",
     "WarehouseBusy",
     "WarehouseError",
+    "WarehouseFull",
     "WarehouseMissing",
     "WarehouseUnreadable",
     "WarehouseUrlError",
@@ -136,16 +141,31 @@ class Warehouse:
             RepeatedKeys: two frames hold rows of one partition with the same key.
             TableMismatch: a stored column has another type than the contract says.
             WarehouseBusy: others kept writing for longer than `wait_seconds`.
+            WarehouseFull: the disk has no space left.
         """
         wanted = wanted_columns(contract, extra_columns or {})
         if not contract.partition_columns():
             slices = WHOLE_TABLE
         admission = Admission(contract, wanted, slices)
-        with self._store.staged_rows(table_name(contract)) as rows:
+        table = table_name(contract)
+        with self._in_the_space_left(table), self._store.staged_rows(table) as rows:
             for frame in in_fewer_frames(map(admission.admit, frames)):
                 rows.add(_by_day(frame, contract))
             self._publish(contract, wanted, slices, rows, versions, admission.has_shared_partitions)
         return admission.written
+
+    @contextmanager
+    def _in_the_space_left(self, table: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, duckdb.Error, pl.exceptions.PolarsError) as error:
+            # DuckDB and Polars say so in words alone.
+            if isinstance(error, DiskFull) or os.strerror(errno.ENOSPC) not in str(error):
+                raise
+            raise WarehouseFull(
+                f"{self}: found no space left on its disk, expected room for the new rows of {table}; the old ones are "
+                "still in place. Free some space, or move the warehouse, and run it again."
+            ) from error
 
     def _publish(
         self,

@@ -20,6 +20,10 @@ class WarehouseBusy(WarehouseError):
     """Somebody else held the warehouse for longer than we were willing to wait."""
 
 
+class WarehouseFull(WarehouseError):
+    """There is no space left for new rows; the old ones are still in place."""
+
+
 class WarehouseUnreadable(WarehouseError):
     """Something stands at this place, and it cannot be opened as a warehouse."""
 

@@ -56,6 +56,7 @@ def errors_as_sentences() -> Iterator[None]:
     from exposure_assets.cli.backfill_plan import BackfillError
     from resources.alert_book import AlertBookError
     from resources.alert_channels import AlertChannelError
+    from resources.atomic import DiskFull
     from resources.catalog import CatalogError
     from resources.dagster_home import DagsterHomeError
     from resources.landing import LandingError
@@ -71,6 +72,7 @@ def errors_as_sentences() -> Iterator[None]:
         BackfillError,
         CatalogError,
         DagsterHomeError,
+        DiskFull,
         LandingError,
         QueryError,
         SettingError,
