@@ -16,7 +16,13 @@ from exposure_assets.checks.partition_results import DAY, Findings, report
 from exposure_assets.checks.run_scope import EXPERIMENT_COLUMN, RunScope, scope_of
 from exposure_assets.contracts import DedupedExposures, table_name
 from exposure_assets.transforms.daily_quality import DAYS_TO_ASSIGN_AFTER_EXPOSURE
-from exposure_assets.transforms.quality_shifts import missing_cohorts, rate_shifts, shortfall_z, volume_shifts
+from exposure_assets.transforms.quality_shifts import (
+    missing_cohorts,
+    rate_shifts,
+    shortfall_z,
+    unassigned_z,
+    volume_shifts,
+)
 from resources.warehouse_slices import as_sql, slices_of
 from resources.workspace import Workspace
 
@@ -102,6 +108,7 @@ def rate_is_steady(
             units="units",
             past_units="past_units",
             past_cohorts="past_cohorts",
+            dispersion="dispersion",
             z="z",
             fails="has_shifted",
             worst=pl.col("z").abs() if is_good else pl.col("z"),
@@ -133,7 +140,8 @@ def exposed_units_are_assigned(cohorts: JudgedCohorts, workspace: Workspace) -> 
             expected=pl.format("at most {}", "unassigned_share"),
             units="exposed_on_day",
             unassigned_exposed_units="unassigned_exposed_units",
-            fails=share > pl.col("unassigned_share"),
+            z=unassigned_z(),
+            fails=(share > pl.col("unassigned_share")) & (unassigned_z() >= pl.col("shift_z")),
             worst=share,
         ),
     )
@@ -171,7 +179,9 @@ def volume_is_steady(cohorts: JudgedCohorts, workspace: Workspace) -> Findings:
         .select(
             *_COHORT,
             found="units",
-            expected=pl.format("{}, up to {} times more or fewer", "past_units", "volume_factor"),
+            expected=pl.format(
+                "{}, up to {} times more or fewer", pl.col("past_units").round(1), "volume_factor"
+            ),
             units="units",
             past_cohorts="past_cohorts",
             is_same_weekday="is_same_weekday",

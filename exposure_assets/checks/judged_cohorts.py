@@ -19,7 +19,8 @@ DAY_COLUMN = "assignment_date"
 # A cohort comes of age by the days of others: without a run of its own it is judged on one of the days after.
 _DAYS_SINCE_OF_AGE = 7
 _DAY = timedelta(days=1)
-_LONGEST_WEEKLY_PAST = timedelta(days=28)
+# Four weeks of proportions to the week before.
+_LONGEST_WEEKLY_PAST = timedelta(days=35)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class QualityRules(CatalogModel):
 
     judge_after_days: WindowDays | None = Field(default=None, examples=["judge_after_days = 7"])
     min_units: int = Field(default=100, ge=1, le=10**9, examples=["min_units = 100"])
-    baseline_days: int = Field(default=7, ge=1, le=90, examples=["baseline_days = 7"])
+    baseline_days: int = Field(default=28, ge=1, le=90, examples=["baseline_days = 28"])
     critical_exposure_rate: float = Field(
         default=0.7, ge=0, le=1, allow_inf_nan=False, examples=["critical_exposure_rate = 0.7"]
     )
@@ -27,21 +27,21 @@ class QualityRules(CatalogModel):
         default=0.9, ge=0, le=1, allow_inf_nan=False, examples=["warning_exposure_rate = 0.9"]
     )
     exposure_rate_shift: float = Field(
-        default=0.1, ge=0, le=1, allow_inf_nan=False, examples=["exposure_rate_shift = 0.1"]
+        default=0.005, ge=0, le=1, allow_inf_nan=False, examples=["exposure_rate_shift = 0.005"]
     )
     mismatch_rate_shift: float = Field(
-        default=0.02, ge=0, le=1, allow_inf_nan=False, examples=["mismatch_rate_shift = 0.02"]
+        default=0.005, ge=0, le=1, allow_inf_nan=False, examples=["mismatch_rate_shift = 0.005"]
     )
     crossover_rate_shift: float = Field(
-        default=0.02, ge=0, le=1, allow_inf_nan=False, examples=["crossover_rate_shift = 0.02"]
+        default=0.005, ge=0, le=1, allow_inf_nan=False, examples=["crossover_rate_shift = 0.005"]
     )
     pre_assignment_rate_shift: float = Field(
-        default=0.02, ge=0, le=1, allow_inf_nan=False, examples=["pre_assignment_rate_shift = 0.02"]
+        default=0.005, ge=0, le=1, allow_inf_nan=False, examples=["pre_assignment_rate_shift = 0.005"]
     )
     unassigned_share: float = Field(
-        default=0.05, ge=0, le=1, allow_inf_nan=False, examples=["unassigned_share = 0.05"]
+        default=0.01, ge=0, le=1, allow_inf_nan=False, examples=["unassigned_share = 0.01"]
     )
-    volume_factor: float = Field(default=3.0, ge=1, allow_inf_nan=False, examples=["volume_factor = 3.0"])
+    volume_factor: float = Field(default=1.1, ge=1, allow_inf_nan=False, examples=["volume_factor = 1.1"])
     shift_z: float = Field(default=4.0, ge=0, allow_inf_nan=False, examples=["shift_z = 4.0"])
     srm_alpha: float = Field(default=0.001, gt=0, lt=1, allow_inf_nan=False, examples=["srm_alpha = 0.001"])
     srm_min_deviation: float = Field(

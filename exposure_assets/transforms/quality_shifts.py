@@ -9,24 +9,40 @@ import polars as pl
 
 # A past of fewer cohorts says more about these days than about what is usual.
 FEWEST_PAST_COHORTS = 3
+# Without known weekdays a volume has to be this many times more or fewer.
+EARLY_FACTOR = 3.0
 # The past of a weekday: its last four weeks.
 _WEEKS = 4
+# So many of the 7 days before a day say at which level its volume is.
+_DAYS_OF_A_LEVEL = 5
+# So many days beyond the first of each weekday tell weekdays from chance.
+_DAYS_TO_KNOW_WEEKDAYS = 7
+# What days of other experiments vary by, in variances of a binomial, counts like so many days of the own past.
+_ASSUMED_DISPERSION, _ASSUMED_DAYS = 1.5, 5
+# Weekdays rarely differ by more of a rate's logit; holds until the past has the weekday.
+_WEEKDAY_LOGIT = 0.1
+# The standard deviation of a normal distribution, in medians of the distance from its median.
+_SD_OF_MEDIAN_DISTANCE = 1.4826
+# The same for proportions of volumes, whose levels and weekdays are estimates too: calibrated by `benchmarks.alerts`.
+_SD_OF_PROPORTIONS = 2.2
 _COHORT = ["experiment_id", "assignment_date"]
 
 
 def rate_shifts(
     cohorts: pl.LazyFrame, counted: str, limits: pl.LazyFrame, *, only_rises: bool = False
 ) -> pl.LazyFrame:
-    """Compare a rate of every cohort with the same rate of the days before it, taken together.
+    """Compare a rate of every cohort with the same rate of the days before it.
 
-    Grain out: one row per cohort, with `units, rate, past_rate, past_units, past_cohorts, shift, z, is_judged,
-    has_shifted`. A cohort has shifted when the difference is larger than `smallest_shift` **and** at least as
-    unlikely by chance as `shift_z`: a thousandth of a million units is no alarm, and neither are 3 of 5. Days that
-    are themselves that far from the median of the past are no part of it: one bad day would make the good ones after
-    it look strange.
+    Grain out: one row per cohort, with `units, rate, past_rate, past_units, past_cohorts, dispersion, shift, z,
+    is_judged, has_shifted`. A cohort has shifted when the difference is larger than `smallest_shift` **and** at least
+    as unlikely by chance as `shift_z`: a thousandth of a million units may be no alarm, and 3 of 5 are none. Days that
+    are themselves that far from the median of the past, and of their weekday, are no part of it: one bad day would
+    make the good ones after it look strange.
 
-    `z` is the signed root of the likelihood ratio of two binomials, corrected for continuity: it counts the past as
-    an estimate of its own size, and unlike the difference over its standard error it holds where a rate is near 0.
+    `past_rate` leans towards the rate of the same weekday, by how much more weekdays differ in the past than days
+    alike do. `z` is the signed root of the likelihood ratio of two binomials, corrected for continuity: it counts the
+    past as an estimate of its own size, and unlike the difference over its standard error it holds where a rate is
+    near 0. It is divided by the root of `dispersion`, how many times more the days of the past vary than binomials.
 
     Args:
         cohorts: `experiment_id, assignment_date, assigned_units` and the column `counted`; a row per cohort, those
@@ -38,25 +54,20 @@ def rate_shifts(
     counts = cohorts.select(
         *_COHORT, units=pl.col("assigned_units").cast(pl.Float64), hits=pl.col(counted).cast(pl.Float64)
     )
-    past = (
-        _without_outliers(_others(counts, limits, _days_before()), limits)
-        .group_by(_COHORT)
-        .agg(pl.col("past_units", "past_hits").sum(), past_cohorts=pl.len().cast(pl.Int64))
-    )
+    past = _past_rates(_without_outliers(_others(counts, limits, _days_before()), limits))
     size = pl.col("shift") if only_rises else pl.col("shift").abs()
     return (
         _with_past(counts, past, limits)
         .with_columns(
             rate=pl.col("hits") / pl.col("units"),
-            past_rate=pl.col("past_hits") / pl.col("past_units"),
-            z=_rate_z(),
+            z=_rate_z() / (pl.col("dispersion") + _unseen_weekday()).sqrt(),
         )
         .with_columns(pl.col("rate", "past_rate", "z").fill_nan(None))
         .with_columns(shift=pl.col("rate") - pl.col("past_rate"))
         .with_columns(
             is_judged=_all_of(
                 pl.col("units") >= pl.col("min_units"),
-                pl.col("past_units") >= pl.col("min_units"),
+                pl.col("all_past_units") >= pl.col("min_units"),
                 pl.col("past_cohorts") >= FEWEST_PAST_COHORTS,
             )
         )
@@ -67,20 +78,81 @@ def rate_shifts(
         )
         .select(
             *_COHORT,
-            pl.col("units", "past_units").cast(pl.Int64),
-            *("past_cohorts", "rate", "past_rate", "shift", "z", "is_judged", "has_shifted"),
+            pl.col("units").cast(pl.Int64),
+            pl.col("all_past_units").cast(pl.Int64).alias("past_units"),
+            *("past_cohorts", "dispersion", "rate", "past_rate", "shift", "z", "is_judged", "has_shifted"),
         )
     )
 
 
+def _past_rates(others: pl.LazyFrame) -> pl.LazyFrame:
+    """Per cohort the rate to expect, the units that it is worth, and how the days vary around such rates."""
+    units, hits = pl.col("past_units"), pl.col("past_hits")
+    weekdays = others.group_by(*_COHORT, pl.col("days_apart") % 7).agg(
+        days=pl.len().cast(pl.Int64), units=units.sum(), hits=hits.sum(), squares=_square(hits, units).sum()
+    )
+    is_own = pl.col("days_apart") == 0
+    sums = (
+        weekdays.sort("days_apart")
+        .group_by(_COHORT)
+        .agg(
+            past_cohorts=pl.col("days").sum(),
+            weekdays=pl.len().cast(pl.Int64),
+            all_past_units=pl.col("units").sum(),
+            all_hits=pl.col("hits").sum(),
+            squares=pl.col("squares").sum(),
+            weekday_squares=_square(pl.col("hits"), pl.col("units")).sum(),
+            own_days=pl.col("days").filter(is_own).sum(),
+            own_units=pl.col("units").filter(is_own).sum(),
+            own_hits=pl.col("hits").filter(is_own).sum(),
+        )
+    )
+    share = pl.col("all_hits") / pl.col("all_past_units")
+    one = share * (1 - share)
+    inner = pl.col("past_cohorts") - pl.col("weekdays")
+    between = ((pl.col("weekday_squares") - pl.col("all_hits") * share) / one).fill_nan(0.0)
+    within = ((pl.col("squares") - pl.col("weekday_squares")) / one).fill_nan(0.0)
+    alike = (within / inner).clip(lower_bound=1.0) * (pl.col("weekdays") - 1)
+    is_known = (inner >= _DAYS_TO_KNOW_WEEKDAYS) & (pl.col("own_days") > 1) & (between > alike)
+    lean = pl.col("lean")
+    own_rate = (pl.col("own_hits") / pl.col("own_units")).fill_nan(0.0)
+    freedom = pl.col("past_cohorts") - 1 - lean * (pl.col("weekdays") - 1)
+    scatter = within + (1 - lean) ** 2 * between + _ASSUMED_DISPERSION * _ASSUMED_DAYS
+    own_part = pl.when(lean > 0).then(lean**2 / pl.col("own_units")).otherwise(0.0)
+    return (
+        sums.with_columns(lean=pl.when(is_known).then(1 - alike / between).otherwise(0.0))
+        .with_columns(
+            past_rate=(lean * own_rate + (1 - lean) * share).fill_nan(None),
+            past_units=1 / (own_part + (1 - lean**2) / pl.col("all_past_units")),
+            dispersion=(scatter / (freedom + _ASSUMED_DAYS)).clip(lower_bound=1.0),
+        )
+        .with_columns(past_hits=pl.col("past_rate") * pl.col("past_units"))
+    )
+
+
+def _square(hits: pl.Expr, units: pl.Expr) -> pl.Expr:
+    return pl.when(units > 0).then(hits**2 / units).otherwise(0.0)
+
+
+def _unseen_weekday() -> pl.Expr:
+    """What a weekday that the past doesn't have may differ by, in variances of a binomial."""
+    one = pl.col("past_rate") * (1 - pl.col("past_rate"))
+    by_chance = 1 / pl.col("units") + 1 / pl.col("past_units")
+    return pl.when(pl.col("own_days") == 0).then(_WEEKDAY_LOGIT**2 * one / by_chance).otherwise(0.0)
+
+
 def volume_shifts(cohorts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
-    """Compare the units of every cohort with the median of the days before it.
+    """Compare the units of every cohort with what its weekday and the days before it let expect.
 
-    These are the same weekday of the last four weeks, where at least three of them have a cohort, otherwise the
-    last `baseline_days`. A median, because one extraordinary day would make every day after it look small.
+    A day is put in proportion to the median of the 7 days before it, and this proportion is compared with its median on
+    the same weekday of the last four weeks, three of which have to be known: neither a weekday nor a trend is a shift.
+    How far proportions are from those of their weekday, by the median, is the scatter that chance gets. Medians,
+    because one extraordinary day would make every day after it look small.
 
-    Grain out: one row per cohort, with `units, past_units` (the median)`, past_cohorts, is_same_weekday, z, is_judged,
-    has_shifted`.
+    Without three such weeks it is the median of the last `baseline_days`, and a shift is at least `EARLY_FACTOR`.
+
+    Grain out: one row per cohort, with `units, past_units` (what is expected)`, past_cohorts, is_same_weekday, z,
+    is_judged, has_shifted`.
 
     Args:
         cohorts: `experiment_id, assignment_date, assigned_units`; a row per cohort of a whole day of enrollment.
@@ -90,21 +162,25 @@ def volume_shifts(cohorts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
         pl.col("units") > 0
     )
     recent = _medians(_others(counts, limits, _days_before()))
-    by_weekday = _medians(_others(counts, limits, pl.int_ranges(1, pl.lit(_WEEKS + 1)) * 7)).filter(
-        pl.col("past_cohorts") >= FEWEST_PAST_COHORTS
-    )
     past = pl.concat(
         [
-            by_weekday.with_columns(is_same_weekday=pl.lit(True)),
-            recent.join(by_weekday, on=_COHORT, how="anti").with_columns(is_same_weekday=pl.lit(False)),
-        ]
+            (weekly := _weekly_volumes(counts, limits)).with_columns(is_same_weekday=pl.lit(True)),
+            recent.join(weekly, on=_COHORT, how="anti").with_columns(
+                spread=pl.lit(0.0), is_same_weekday=pl.lit(False)
+            ),
+        ],
+        how="diagonal",
     )
-    units, usual, factor = pl.col("units"), pl.col("past_units"), pl.col("volume_factor")
+    units, usual = pl.col("units"), pl.col("past_units")
+    early = pl.max_horizontal(pl.col("volume_factor"), pl.lit(EARLY_FACTOR))
+    factor = pl.when("is_same_weekday").then(pl.col("volume_factor")).otherwise(early)
     is_far = (units > usual * factor) | (units * factor < usual)
+    by_scatter = ((units / usual).log() / pl.col("spread")).fill_nan(0.0)
+    by_chance = _volume_z()
     return (
         _with_past(counts, past, limits)
         .with_columns(
-            z=_volume_z(),
+            z=pl.when(by_scatter.abs() < by_chance.abs()).then(by_scatter).otherwise(by_chance),
             is_judged=_all_of(
                 pl.max_horizontal(units, usual) >= pl.col("min_units"),
                 pl.col("past_cohorts") >= FEWEST_PAST_COHORTS,
@@ -115,6 +191,43 @@ def volume_shifts(cohorts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
             *_COHORT,
             units.cast(pl.Int64),
             *("past_units", "past_cohorts", "is_same_weekday", "z", "is_judged", "has_shifted"),
+        )
+    )
+
+
+def _weekly_volumes(counts: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
+    """Per cohort with three known weeks the units to expect, and the scatter of proportions, as a logarithm."""
+    levels = (
+        _medians(_others(counts, limits, pl.int_ranges(1, pl.lit(8))))
+        .filter(pl.col("past_cohorts") >= _DAYS_OF_A_LEVEL)
+        .select(*_COHORT, level=pl.col("past_units").log())
+    )
+    proportions = counts.join(levels, on=_COHORT).select(
+        *_COHORT, "level", hits=pl.col("units").log() - pl.col("level"), units="units"
+    )
+    residue = pl.col("days_apart") % 7
+    past = _others(proportions, limits, pl.int_ranges(1, pl.lit(7 * _WEEKS + 1)))
+    off = (pl.col("past_hits") - pl.col("past_hits").median().over(*_COHORT, residue)).abs()
+    is_own = residue == 0
+    judged = (
+        past.with_columns(off=off, residue=residue)
+        .group_by(_COHORT)
+        .agg(
+            usual=pl.col("past_hits").filter(is_own).median(),
+            past_cohorts=is_own.sum().cast(pl.Int64),
+            off=pl.col("off").median(),
+            freedom=(pl.len() - pl.col("residue").n_unique()) / pl.len(),
+        )
+        .filter(pl.col("past_cohorts") >= FEWEST_PAST_COHORTS)
+    )
+    return (
+        proportions.join(judged, on=_COHORT)
+        .with_columns(spread=_SD_OF_PROPORTIONS * pl.col("off") / pl.col("freedom"))
+        .select(
+            *_COHORT,
+            "past_cohorts",
+            past_units=(pl.col("level") + pl.col("usual")).exp(),
+            spread=pl.col("spread") * (1 + math.pi / 2 / pl.col("past_cohorts")).sqrt(),
         )
     )
 
@@ -167,6 +280,13 @@ def shortfall_z(hits: pl.Expr, units: pl.Expr, threshold: pl.Expr) -> pl.Expr:
     return _signed_root(ratio, surplus)
 
 
+def unassigned_z() -> pl.Expr:
+    """How unlikely so many units without assignment are if their share were `unassigned_share`."""
+    return shortfall_z(
+        pl.col("unassigned_exposed_units"), pl.col("exposed_on_day"), pl.col("unassigned_share")
+    )
+
+
 def _days_before() -> pl.Expr:
     return pl.int_ranges(1, pl.col("baseline_days") + 1)
 
@@ -193,17 +313,20 @@ def _others(
 
 
 def _without_outliers(others: pl.LazyFrame, limits: pl.LazyFrame) -> pl.LazyFrame:
-    """The past without days whose rate is further from its median than `smallest_shift` and chance allow."""
+    """The past without days whose rate is further from its median, and its weekday's, than is usual there."""
     units = pl.col("past_units")
-    rate = pl.col("past_hits") / units
-    median = rate.fill_nan(None).median().over(_COHORT)
+    rate = (pl.col("past_hits") / units).fill_nan(None)
+    median = rate.median().over(_COHORT)
+    weekday = rate.median().over(*_COHORT, pl.col("days_apart") % 7)
+    days_alike = pl.len().over(*_COHORT, pl.col("days_apart") % 7)
     # One hit and one miss more than there were: even a past without any hit knows its rate only so well.
     smoothed = (median * units + 1) / (units + 2)
     by_chance = (smoothed * (1 - smoothed) / units).sqrt()
+    by_scatter = _SD_OF_MEDIAN_DISTANCE * (rate - median).abs().median().over(_COHORT)
+    usual = pl.max_horizontal(by_chance, by_scatter) * pl.col("shift_z")
     distance = (rate - median).abs()
-    is_outlier = _all_of(
-        distance > pl.col("smallest_shift"), distance > pl.col("shift_z") * by_chance, units > 0
-    )
+    is_alike = _all_of((rate - weekday).abs() <= usual, days_alike >= FEWEST_PAST_COHORTS)
+    is_outlier = _all_of(distance > pl.col("smallest_shift"), distance > usual, units > 0, ~is_alike)
     rules = limits.select("experiment_id", "smallest_shift", "shift_z")
     return others.join(rules, on="experiment_id").filter(~is_outlier)
 
