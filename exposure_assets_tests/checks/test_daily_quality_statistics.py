@@ -133,6 +133,17 @@ def test_units_exposed_without_an_assignment_are_found_and_their_threshold_silen
     assert failing(runs) == {}
 
 
+def test_a_share_without_assignment_that_chance_explains_is_no_alarm(runs: CheckRuns):
+    rows = [*cohorts(range(10)), *cohort(10, unassigned_exposed_units=3), *cohorts(range(11, 20))]
+    runs.write(DailyQuality, rows)
+    runs.write(DedupedExposures, exposed_on(10, 120))
+    judge(runs, (10, 10))
+    assert failing(runs) == {}
+    runs.quality("shift_z = 1")
+    judge(runs, (10, 10))
+    assert failing(runs) == {"exposed_units_are_assigned": [10]}
+
+
 def test_units_that_may_still_be_assigned_are_not_judged(runs: CheckRuns):
     runs.write(DailyQuality, cohorts(range(20), unassigned_exposed_units=500))
     runs.write(DedupedExposures, [row for number in range(20) for row in exposed_on(number, 600)])
