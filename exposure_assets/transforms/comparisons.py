@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
 import tea_tasting as tt
 from tea_tasting.aggr import Aggregates
 from tea_tasting.experiment import ExperimentResult
@@ -61,7 +62,8 @@ def compare_with_control(
     """Compare a treatment's mean, or ratio of means, with the control's.
 
     Fewer than two units in a group, values that don't vary in either, or a denominator whose mean is 0 leave nothing to
-    compare: every field is None. A covariate that doesn't vary explains nothing, and is left out.
+    compare: every field is None. So does a ratio, or a covariate, that leaves no variance. A covariate
+    that doesn't vary explains nothing, and is left out.
 
     Args:
         control: Count, means, variances and covariances (per unit, ddof 1) of `columns` over the control's units.
@@ -82,7 +84,14 @@ def compare_with_control(
     values = [c for c in (columns.value, columns.denominator) if c]
     if all(group.var(column) == 0 for group in (control, treatment) for column in values):
         return Comparison()
-    return _comparison(metric.analyze_aggregates(control, treatment))
+    try:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = metric.analyze_aggregates(control, treatment)
+    except ValueError:  # The square root of a variance that is 0 but for rounding, below it.
+        return Comparison()
+    if not found.effect_size_ci_lower < found.effect_size_ci_upper:
+        return Comparison()
+    return _comparison(found)
 
 
 def adjust_p_values(p_values: Sequence[float | None], correction: Corrections) -> list[float | None]:

@@ -142,6 +142,27 @@ def test_a_ratio_whose_denominator_is_zero_for_all_units_is_not_compared():
     assert compare(groups[0], groups[1], ComparedColumns("value", "sessions")) == Comparison()
 
 
+@pytest.mark.parametrize(
+    "columns", [ComparedColumns("value", "other"), ComparedColumns("value", covariate="other")]
+)
+@pytest.mark.parametrize("covariance", [4.0, 4.0 + 1e-15])
+def test_a_ratio_or_a_covariate_that_leaves_no_variance_is_not_compared(
+    columns: ComparedColumns, covariance: float
+):
+    groups = [
+        Aggregates(
+            10,
+            dict.fromkeys(("value", "other"), mean),
+            {"value": 4.0, "other": 4.0},
+            {("other", "value"): covariance},
+        )
+        for mean in (2.0, 2.0)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compare_with_control(groups[0], groups[1], columns, 0.05) == Comparison()
+
+
 def test_holm_and_benjamini_hochberg_adjust_a_family_and_leave_missing_values_out():
     family = [0.01, None, 0.04, 0.03, 0.005]
     assert adjust_p_values(family, "holm") == pytest.approx([0.03, None, 0.06, 0.06, 0.02])
