@@ -59,7 +59,7 @@ def test_a_book_that_cannot_be_replaced_stays_as_it_was(tmp_path: Path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="found no space left on its disk"):
         book.write(Book())
     monkeypatch.undo()
     assert book.read() == BOOK
