@@ -9,8 +9,10 @@ from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
 from exposure_assets.assets.exposure_windows import exposure_windows
 from exposure_assets.assets.landing import landing_files
+from exposure_assets.assets.metric_moments import metric_moments
 from exposure_assets.assets.sample_ratios import sample_ratio_intervals, sample_ratios
 from exposure_assets.assets.stage_counts import stage_counts
+from exposure_assets.assets.unit_covariates import unit_covariates
 from exposure_assets.assets.unit_outcomes import unit_outcomes
 from exposure_assets.assets.unit_segments import unit_segments
 
@@ -29,8 +31,10 @@ TABLE_ASSETS = (
     exposure_windows,
     unit_segments,
     unit_outcomes,
+    unit_covariates,
     daily_quality,
     stage_counts,
+    metric_moments,
 )
 
 __all__ = ["CATALOG_ASSETS", "TABLE_ASSETS", "catalog_entries", "staged_assets"]

@@ -13,8 +13,10 @@ from exposure_assets.checks import (
     experiment_overlap,
     exposure_validation,
     exposure_windows,
+    metric_moments,
     sample_ratios,
     stage_counts,
+    unit_covariates,
     unit_outcomes,
     unit_segments,
 )
@@ -28,8 +30,10 @@ _STEMS = (
     exposure_windows,
     unit_segments,
     unit_outcomes,
+    unit_covariates,
     daily_quality,
     stage_counts,
+    metric_moments,
 )
 
 

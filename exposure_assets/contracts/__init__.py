@@ -15,12 +15,14 @@ from exposure_assets.contracts.catalog import (
 from exposure_assets.contracts.catalog_allocations import AllocationPhase, DeclaredShares
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_results import Ratio, ResultRules
 from exposure_assets.contracts.catalog_segments import Segment, segment_column
 from exposure_assets.contracts.catalog_sources import CREDIT_RULES, Condition, ExposureSource
 from exposure_assets.contracts.credit_ledger import CREDIT_COUNTS, UNATTRIBUTABLE_BUCKETS, CreditLedger
 from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiment_overlap import ExperimentOverlap
+from exposure_assets.contracts.experiment_results import ESTIMATES, METHODS, ExperimentResults
 from exposure_assets.contracts.experiments import Experiments, Variations
 from exposure_assets.contracts.exposure_events import (
     BUCKETS,
@@ -33,8 +35,17 @@ from exposure_assets.contracts.exposure_events import (
 from exposure_assets.contracts.exposure_validation import VALIDATION_STATUSES, ExposureValidation
 from exposure_assets.contracts.exposure_windows import ExposureWindows
 from exposure_assets.contracts.landing_files import LandingFiles
+from exposure_assets.contracts.metric_moments import (
+    ANALYSIS_BASES,
+    MOMENT_PAIRS,
+    MOMENT_PARTS,
+    MetricMoments,
+    comoment_column,
+    mean_column,
+)
 from exposure_assets.contracts.sample_ratios import SampleRatioIntervals, SampleRatios
 from exposure_assets.contracts.stage_counts import STAGES, StageCounts
+from exposure_assets.contracts.unit_covariates import UnitCovariates
 from exposure_assets.contracts.unit_exposures import UnitExposures
 from exposure_assets.contracts.unit_outcomes import (
     AGGREGATION_TYPES,
@@ -58,11 +69,14 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         ExposureWindows,
         UnitSegments,
         UnitOutcomes,
+        UnitCovariates,
         DailyQuality,
         ExperimentOverlap,
         StageCounts,
         SampleRatios,
         SampleRatioIntervals,
+        MetricMoments,
+        ExperimentResults,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
@@ -73,9 +87,14 @@ STAGED_TABLES: dict[str, type[TableContract]] = {
 __all__ = [
     "AGGREGATION_TYPES",
     "ALL_VARIATIONS",
+    "ANALYSIS_BASES",
     "BUCKETS",
     "CREDIT_COUNTS",
     "CREDIT_RULES",
+    "ESTIMATES",
+    "METHODS",
+    "MOMENT_PAIRS",
+    "MOMENT_PARTS",
     "STAGED_TABLES",
     "STAGES",
     "UNATTRIBUTABLE_BUCKETS",
@@ -92,6 +111,7 @@ __all__ = [
     "DedupedExposures",
     "Experiment",
     "ExperimentOverlap",
+    "ExperimentResults",
     "Experiments",
     "ExposureEvents",
     "ExposureRules",
@@ -102,22 +122,28 @@ __all__ = [
     "LandingFiles",
     "Metric",
     "MetricEvents",
+    "MetricMoments",
     "OutcomeRules",
     "QualityRules",
+    "Ratio",
     "RejectedEvents",
+    "ResultRules",
     "SampleRatioIntervals",
     "SampleRatios",
     "Segment",
     "SegmentEvents",
     "StageCounts",
     "TableContract",
+    "UnitCovariates",
     "UnitExposures",
     "UnitOutcomes",
     "UnitSegments",
     "Variation",
     "Variations",
     "columns_of",
+    "comoment_column",
     "empty_frame",
+    "mean_column",
     "metric_columns",
     "segment_column",
     "segment_columns",

@@ -60,6 +60,9 @@ class Experiment:
     srm_rules: tuple[float, float] = (0.001, 0.002)
     windows: tuple[dict[str, Any], ...] = ()
     segments: tuple[dict[str, Any], ...] = ()
+    # Days before the assignment that covariates look at; ids, numerators and denominators of ratios.
+    covariate_days: int = 0
+    ratios: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ def _source(stem: str, toml: dict[str, Any]) -> Source:
 def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experiment:
     exposure = toml["exposure"]
     outcomes, quality = toml.get("outcomes", {}), toml.get("quality", {})
+    results = toml.get("results", {})
     windows = {
         "max_days_after_assignment": exposure.get("max_days_after_assignment", 7),
         "observe_days": exposure.get("observe_days", 14),
@@ -186,6 +190,8 @@ def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experimen
         srm_rules=(quality.get("srm_alpha", 0.001), quality.get("srm_min_deviation", 0.002)),
         windows=tuple(exposure.get("windows", ())),
         segments=tuple(toml.get("segments", ())),
+        covariate_days=results.get("covariate_days", 0),
+        ratios=tuple((r["id"], r["numerator"], r["denominator"]) for r in results.get("ratios", ())),
     )
 
 
