@@ -102,7 +102,7 @@ def with_verdicts(numbers: pl.DataFrame, experiments: Mapping[str, Experiment]) 
 def _limits(rules: Guardrails) -> dict[str, object]:
     values = rules.model_dump()
     names = {name: list(values.pop(name)) for name in _NAMED}
-    return names | {_limit(name): float(value) for name, value in values.items()}
+    return {**names, **{_limit(name): float(value) for name, value in values.items()}}
 
 
 def _limit(name: str) -> str:
