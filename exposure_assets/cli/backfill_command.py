@@ -38,10 +38,13 @@ _TABLES_IN_ORDER = (
     "unit_covariates",
     "daily_quality",
     "stage_counts",
+    "exposure_delays",
+    "cohort_diagnostics",
     "metric_moments",
     "experiment_overlap",
     "sample_ratios",
     "sample_ratio_intervals",
+    "experiment_quality_report",
 )
 
 

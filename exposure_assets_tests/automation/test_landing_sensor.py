@@ -134,6 +134,8 @@ def test_another_rule_of_an_experiment_refreshes_that_experiment_alone(ticking: 
         "unit_outcomes",
         "daily_quality",
         "stage_counts",
+        "exposure_delays",
+        "cohort_diagnostics",
     }
     assert ticking.installation.differences() == {}
 
@@ -149,7 +151,7 @@ def test_other_allocations_and_thresholds_test_the_sample_ratios_anew_and_nothin
     )
     assert {assets for assets, _, _ in ticking.settle()} == {
         "experiments,variations",
-        "sample_ratio_intervals,sample_ratios",
+        "experiment_quality_report,sample_ratio_intervals,sample_ratios",
     }
     assert ticking.installation.table("sample_ratios").filter(experiment_id=FIRST)["is_mismatch"].any()
     assert ticking.installation.differences() == {}
