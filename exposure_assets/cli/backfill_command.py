@@ -45,6 +45,7 @@ _TABLES_IN_ORDER = (
     "sample_ratios",
     "sample_ratio_intervals",
     "experiment_quality_report",
+    "experiment_results",
 )
 
 

@@ -29,7 +29,8 @@ class ExperimentResults(TableContract):
     """Per experiment, metric, treatment, analysis basis and day: the treatment against the control, as of that day.
 
     Rows begin on the first day by whose end an outcome window was over. Units count whose window is over by the end of
-    `as_of_date`; those assigned to several variations count in none. Only `assigned` compares what was randomised: the
+    `as_of_date`; those assigned to several variations count in none. Rows that are provisional count what units did so
+    far for what they will have done. Only `assigned` compares what was randomised: the
     other bases choose units by what they did after the assignment.
     """
 
@@ -38,6 +39,10 @@ class ExperimentResults(TableContract):
     variation_id: pl.String = pa.Field(description="The treatment.")
     analysis_basis: pl.String = pa.Field(isin=ANALYSIS_BASES, description="The basis of `metric_moments`.")
     as_of_date: pl.Date = pa.Field(description="The UTC day, as known when it is over.")
+    is_provisional: pl.Boolean = pa.Field(
+        description="The day lies beyond the data: all windows of the units so far will be over on it, and they count "
+        "with what they did so far."
+    )
     control_variation_id: pl.String = pa.Field(description="The control.")
     unit_count: pl.Int64 = pa.Field(
         ge=0, description="Units of the treatment that are compared: complete, with a value."

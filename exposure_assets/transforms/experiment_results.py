@@ -50,7 +50,8 @@ def experiment_results(
     """Compare every treatment with the control, per metric and analysis basis, as of every day.
 
     Grain out: (experiment_id, metric_id, variation_id, analysis_basis, as_of_date), sorted; from the first day that
-    completes a unit until the last one with data, or the last one that can complete a unit.
+    completes a unit until the last one with data, or the last one that can complete a unit. Where outcome windows reach
+    beyond the data, one day more, marked as provisional: the one on which all of them will be over.
 
     An experiment that isn't valid on a day, or of which nothing is known on that day, has no estimates as of it, unless
     its `[results]` force them. P-values are adjusted over the metrics and treatments of a basis and day.
@@ -100,7 +101,7 @@ def _states(cells: pl.DataFrame) -> pl.DataFrame:
 def _grid(
     cells: pl.DataFrame, experiments: Mapping[str, Experiment], data_until: date | None
 ) -> pl.DataFrame:
-    """The days that have rows, with every basis and variation."""
+    """The days that have rows, with every basis and variation, and until when there are data for them."""
     last = [
         (e.id, min(data_until, e.last_completion_date or data_until), variation.id)
         for e in experiments.values()
@@ -112,13 +113,24 @@ def _grid(
     return (
         cells.filter(~pl.col("is_conflicting"))
         .group_by("experiment_id")
-        .agg(first_date=pl.col("completed_date").min())
+        .agg(first_date=pl.col("completed_date").min(), all_over_date=pl.col("completed_date").max())
         .join(pl.DataFrame(last, schema=schema, orient="row"), on="experiment_id")
-        .filter(pl.col("first_date") <= pl.col("last_date"))
-        .with_columns(as_of_date=pl.date_ranges("first_date", "last_date"))
+        .with_columns(
+            as_of_date=pl.concat_list(
+                pl.date_ranges("first_date", pl.max_horizontal("first_date", "last_date")),
+                pl.max_horizontal("all_over_date", "last_date"),
+            ).list.unique()
+        )
         .explode("as_of_date")
+        .filter(
+            (pl.col("as_of_date") <= pl.col("last_date")) | (pl.col("as_of_date") == pl.col("all_over_date"))
+        )
+        .with_columns(
+            is_provisional=pl.col("as_of_date") > pl.col("last_date"),
+            known_date=pl.min_horizontal("as_of_date", "last_date"),
+        )
         .join(bases, how="cross")
-        .drop("first_date", "last_date")
+        .drop("first_date", "last_date", "all_over_date")
     )
 
 
@@ -186,11 +198,11 @@ def _judged(rows: pl.DataFrame, quality: pl.LazyFrame, experiments: Mapping[str,
     )
     is_valid = pl.col("is_valid_for_analysis").fill_null(False)
     verdicts = quality.select(
-        "experiment_id", "as_of_date", "is_valid_for_analysis", refused_by="failed_guardrails"
+        "experiment_id", "is_valid_for_analysis", known_date="as_of_date", refused_by="failed_guardrails"
     ).collect()
     nothing = pl.lit([], pl.List(pl.String))
     return (
-        rows.join(verdicts, on=["experiment_id", "as_of_date"], how="left")
+        rows.join(verdicts, on=["experiment_id", "known_date"], how="left")
         .join(rules, on="experiment_id")
         .with_columns(
             is_valid_for_analysis=is_valid,

@@ -54,6 +54,18 @@ def _ends(experiment: Experiment) -> str:
     return repr((experiment.enrollment.last_date, experiment.last_exposure_date))
 
 
+def _result_rules(catalog: Catalog) -> object:
+    return sorted(
+        (
+            e.id,
+            e.control.id,
+            sorted(v.id for v in e.variations),
+            repr((e.results, e.outcomes.metrics, e.last_completion_date)),
+        )
+        for e in catalog.experiments.values()
+    )
+
+
 # A table stands behind those that it rests on.
 WHOLE_TABLES: dict[str, Whole] = {
     "experiment_overlap": Whole(("assignments",), _variations),
@@ -70,6 +82,9 @@ WHOLE_TABLES: dict[str, Whole] = {
         ),
         _quality_rules,
         is_as_of=True,
+    ),
+    "experiment_results": Whole(
+        ("metric_moments", "experiment_quality_report"), _result_rules, is_as_of=True
     ),
 }
 
