@@ -48,7 +48,9 @@ class ExperimentResults(TableContract):
         ge=0, description="Units of the treatment that are compared: complete, with a value."
     )
     incomplete_unit_count: pl.Int64 = pa.Field(
-        ge=0, description="Units of the treatment assigned by that day whose outcome window is not over."
+        ge=0,
+        description="Units of the treatment assigned by that day whose outcome window is not over; in provisional "
+        "rows, not by the last day with data.",
     )
     missing_unit_count: pl.Int64 = pa.Field(
         ge=0, description="Complete units of the treatment without a value, as a mean of no event."

@@ -149,14 +149,17 @@ def _counted(grid: pl.DataFrame, cells: pl.DataFrame, states: pl.DataFrame) -> p
             .over(_SERIES, order_by="assignment_date")
         )
     )
-    complete = states.select(
-        *_SERIES, "completed_date", "state", "unit_count", "missing_unit_count", "complete_units"
-    )
+    compared = states.select(*_SERIES, "completed_date", "state", "unit_count", "missing_unit_count")
+    complete = states.select(*_SERIES, "completed_date", "complete_units")
     found = grid
-    for known, day in ((assigned, "assignment_date"), (complete, "completed_date")):
-        found = found.sort("as_of_date").join_asof(
+    for known, day, until in (
+        (assigned, "assignment_date", "known_date"),
+        (complete, "completed_date", "known_date"),
+        (compared, "completed_date", "as_of_date"),
+    ):
+        found = found.sort(until).join_asof(
             known.sort(day),
-            left_on="as_of_date",
+            left_on=until,
             right_on=day,
             by=_SERIES,
             check_sortedness=False,
