@@ -26,7 +26,7 @@ def experiment_results(workspace: Workspace) -> Iterator[pl.DataFrame]:
     for ids in groups_by_weight(dict.fromkeys(catalog.experiments, 1), _EXPERIMENTS_PER_BATCH):
         yield compare_variations(
             workspace.warehouse.scan(MetricMoments, experiments=ids),
-            workspace.warehouse.scan(ExperimentQualityReport, experiments=ids),
+            workspace.warehouse.scan(ExperimentQualityReport),
             {id_: catalog.experiments[id_] for id_ in ids},
             catalog.metrics,
             until,

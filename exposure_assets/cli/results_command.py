@@ -74,9 +74,9 @@ def _known(catalog: Catalog, experiment_id: str) -> Experiment:
 
 def _rows(workspace: Workspace, catalog: Catalog, experiment: Experiment, is_forced: bool) -> pl.DataFrame:
     """The published results; where they are forced, computed anew from what is published."""
-    mine = [experiment.id]
     if not is_forced:
-        return workspace.warehouse.scan(ExperimentResults, experiments=mine).collect()
+        published = workspace.warehouse.scan(ExperimentResults)
+        return published.filter(experiment_id=experiment.id).collect()
     # Computing imports all of the statistics; reading is to be quick.
     from exposure_assets.transforms.experiment_results import experiment_results
 
@@ -85,8 +85,8 @@ def _rows(workspace: Workspace, catalog: Catalog, experiment: Experiment, is_for
     )
     of_experiment: Mapping[str, Experiment] = {experiment.id: forced}
     return experiment_results(
-        workspace.warehouse.scan(MetricMoments, experiments=mine),
-        workspace.warehouse.scan(ExperimentQualityReport, experiments=mine),
+        workspace.warehouse.scan(MetricMoments, experiments=[experiment.id]),
+        workspace.warehouse.scan(ExperimentQualityReport),
         of_experiment,
         catalog.metrics,
         data_until(workspace.staging),
