@@ -103,10 +103,10 @@ def _of_day(rows: pl.DataFrame, experiment: Experiment, day: date | None) -> pl.
             f"{experiment.id}: found no results, expected some once units are assigned; "
             "run exposure-assets backfill"
         )
-    days = sorted(rows["as_of_date"].unique())
+    days: list[date] = sorted(rows["as_of_date"].unique())
     if day is None:
         complete = rows.filter(~pl.col("is_provisional") & (pl.col("unit_count") > 0))
-        day = complete["as_of_date"].max() or days[-1]
+        day = max(complete["as_of_date"].to_list(), default=days[-1])
     if day not in days:
         raise NoResults(
             f"{experiment.id}: found no results as of {day}, expected a day from {days[0]} to {days[-1]}"

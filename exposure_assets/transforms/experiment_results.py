@@ -20,6 +20,7 @@ from exposure_assets.contracts import (
 from exposure_assets.transforms.comparisons import (
     ComparedColumns,
     Comparison,
+    Corrections,
     adjust_p_values,
     compare_with_control,
     without_idle_covariates,
@@ -79,8 +80,8 @@ def experiment_results(
 
 
 def _columns(measure: Measure) -> ComparedColumns:
-    parts = dict.fromkeys(measure.parts)
-    return ComparedColumns(*(part if part in parts else None for part in MOMENT_PARTS))
+    further = (part if part in measure.parts else None for part in MOMENT_PARTS[1:])
+    return ComparedColumns(MOMENT_PARTS[0], *further)
 
 
 def _method(columns: ComparedColumns) -> str:
@@ -234,7 +235,7 @@ def _compared(rows: pl.DataFrame, states: pl.DataFrame, measures: _Measures) -> 
 
 
 def _comparison(
-    control: Mapping[str, float], treatment: Mapping[str, float], measure: Measure, alpha: float
+    control: dict[str, float], treatment: dict[str, float], measure: Measure, alpha: float
 ) -> tuple[float | str | None, ...]:
     columns = _columns(measure)
     if min(control["unit_count"], treatment["unit_count"]) < 2:
@@ -246,19 +247,19 @@ def _comparison(
 
 def _adjusted(rows: pl.DataFrame, experiments: Mapping[str, Experiment]) -> pl.DataFrame:
     """The rows, sorted, with the p-values of a basis and day adjusted together."""
-    corrections = {e.id: e.results.multiple_comparisons for e in experiments.values()}
+    corrections: dict[str, Corrections] = {e.id: e.results.multiple_comparisons for e in experiments.values()}
     families = (
         rows.sort(*_FAMILY, "metric_id", "variation_id")
         .group_by(_FAMILY, maintain_order=True)
         .agg("metric_id", "variation_id", "p_value")
     )
-    known: dict[tuple[str, tuple[float | None, ...]], list[float | None]] = {}
+    known: dict[tuple[Corrections, tuple[float | None, ...]], list[float | None]] = {}
     adjusted = []
     for experiment_id, p_values in families.select("experiment_id", "p_value").iter_rows():
-        family = corrections[experiment_id], tuple(p_values)
-        if family not in known:
-            known[family] = adjust_p_values(family[1], family[0])
-        adjusted.append(known[family])
+        correction, family = corrections[experiment_id], tuple(p_values)
+        if (correction, family) not in known:
+            known[correction, family] = adjust_p_values(family, correction)
+        adjusted.append(known[correction, family])
     per_row = (
         families.drop("p_value")
         .with_columns(adjusted_p_value=pl.Series(adjusted, dtype=pl.List(pl.Float64)))

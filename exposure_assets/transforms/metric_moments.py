@@ -144,7 +144,7 @@ def _cells(units: pl.DataFrame, sharing: Mapping[Measure, list[str]]) -> Iterato
     for (name, of_basis), (measure, ids) in product(bases.items(), sharing.items()):
         columns = [measure.value, measure.denominator, _before(measure.value)]
         columns += [_before(measure.denominator)] if measure.denominator else []
-        sources = dict(zip(MOMENT_PARTS, columns, strict=False))
+        sources: dict[str, str | None] = dict(zip(MOMENT_PARTS, columns, strict=False))
         has_value = pl.all_horizontal(pl.col(part).is_not_null() for part in measure.parts)
         yield (
             of_basis.filter(pl.col("experiment_id").is_in(ids))

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,9 +26,9 @@ Unit = tuple[float, float]
 PAIR = ("value", "denominator")
 
 
-def cell(units: Sequence[Unit], place: int, group: str = "a") -> dict[str, object]:
+def cell(units: Sequence[Unit], place: int, group: str = "a") -> dict[str, Any]:
     """The moments of some units with two parts, as numpy has them."""
-    row: dict[str, object] = dict.fromkeys(columns_of(MetricMoments))
+    row: dict[str, Any] = dict.fromkeys(columns_of(MetricMoments))
     row |= {"metric_id": group, "missing_unit_count": place, "unit_count": len(units)}
     if units:
         numbers = np.array(units)
@@ -41,7 +42,7 @@ def cell(units: Sequence[Unit], place: int, group: str = "a") -> dict[str, objec
     return row
 
 
-def merged(cells: list[dict[str, object]]) -> pl.DataFrame:
+def merged(cells: list[dict[str, Any]]) -> pl.DataFrame:
     frame = pl.DataFrame(cells, schema=columns_of(MetricMoments), orient="row")
     return merged_until(frame, ("metric_id",), ("missing_unit_count",))
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -58,7 +59,7 @@ Frames = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]
 def inputs(
     assigned: list[tuple[str, str, str]],
     exposed: list[tuple[str, ...]],
-    events: list[tuple[str, str, str, float | None]],
+    events: Sequence[tuple[str, str, str, float | None]],
     **rules: Any,
 ) -> Frames:
     """Assignments with verdicts, outcomes and covariates."""
@@ -72,14 +73,16 @@ def inputs(
 
 
 def summed(*frames: pl.DataFrame, **rules: Any) -> pl.DataFrame:
-    found = metric_moments(*(frame.lazy() for frame in frames), {"exp": experiment(**rules)}, METRICS)
+    assignments, verdicts, outcomes, before = (frame.lazy() for frame in frames)
+    known = {"exp": experiment(**rules)}
+    found = metric_moments(assignments, verdicts, outcomes, before, known, METRICS)
     return obeying(MetricMoments, found)
 
 
 def cells(
     assigned: list[tuple[str, str, str]],
     exposed: list[tuple[str, ...]] | None = None,
-    events: list[tuple[str, str, str, float | None]] | None = None,
+    events: Sequence[tuple[str, str, str, float | None]] | None = None,
     *,
     metrics: tuple[str, ...] = ("revenue",),
     **rules: Any,
@@ -241,8 +244,8 @@ def test_the_table_is_the_reference_whatever_the_order_of_rows(
     plain = dataclasses.replace(
         plain_experiment(experiment(**rules)), metric_ids=rules["metrics"], ratios=ratios
     )
-    others = (frame.rows(named=True) for frame in frames[1:])
-    expected = reference(assignments, *others, {"exp": plain})
+    verdicts, outcomes, before = (frame.rows(named=True) for frame in frames[1:])
+    expected = reference(assignments, verdicts, outcomes, before, {"exp": plain})
     assert diff_tables(expected, found.rows(named=True), MetricMoments.grain()) == []
 
 
