@@ -2,9 +2,12 @@
 
 from exposure_assets.assets.assignments import assignments
 from exposure_assets.assets.catalog_tables import catalog_entries, experiments, variations
+from exposure_assets.assets.cohort_diagnostics import cohort_diagnostics
 from exposure_assets.assets.daily_quality import daily_quality
 from exposure_assets.assets.deduped_exposures import deduped_exposures
 from exposure_assets.assets.experiment_overlap import experiment_overlap
+from exposure_assets.assets.experiment_quality_report import experiment_quality_report
+from exposure_assets.assets.exposure_delays import exposure_delays
 from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
 from exposure_assets.assets.exposure_windows import exposure_windows
@@ -21,6 +24,7 @@ CATALOG_ASSETS = (
     experiment_overlap,
     sample_ratios,
     sample_ratio_intervals,
+    experiment_quality_report,
 )
 TABLE_ASSETS = (
     assignments,
@@ -31,6 +35,8 @@ TABLE_ASSETS = (
     unit_outcomes,
     daily_quality,
     stage_counts,
+    exposure_delays,
+    cohort_diagnostics,
 )
 
 __all__ = ["CATALOG_ASSETS", "TABLE_ASSETS", "catalog_entries", "staged_assets"]

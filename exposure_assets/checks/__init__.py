@@ -11,6 +11,7 @@ from exposure_assets.checks import (
     daily_quality,
     deduped_exposures,
     experiment_overlap,
+    experiment_quality_report,
     exposure_validation,
     exposure_windows,
     sample_ratios,
@@ -40,5 +41,6 @@ def table_checks() -> Sequence[dg.AssetChecksDefinition]:
         *(check for stem in _STEMS for check in checks_of(stem.RULES)),
         *experiment_overlap.CHECKS,
         *sample_ratios.CHECKS,
+        *experiment_quality_report.CHECKS,
         statistical_checks(),
     ]

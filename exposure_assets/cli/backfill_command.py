@@ -37,9 +37,12 @@ _TABLES_IN_ORDER = (
     "unit_outcomes",
     "daily_quality",
     "stage_counts",
+    "exposure_delays",
+    "cohort_diagnostics",
     "experiment_overlap",
     "sample_ratios",
     "sample_ratio_intervals",
+    "experiment_quality_report",
 )
 
 

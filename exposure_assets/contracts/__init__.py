@@ -13,15 +13,19 @@ from exposure_assets.contracts.catalog import (
     Variation,
 )
 from exposure_assets.contracts.catalog_allocations import AllocationPhase, DeclaredShares
+from exposure_assets.contracts.catalog_guardrails import GUARDRAILS, Guardrails
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_segments import Segment, segment_column
 from exposure_assets.contracts.catalog_sources import CREDIT_RULES, Condition, ExposureSource
+from exposure_assets.contracts.cohort_diagnostics import CohortDiagnostics
 from exposure_assets.contracts.credit_ledger import CREDIT_COUNTS, UNATTRIBUTABLE_BUCKETS, CreditLedger
 from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiment_overlap import ExperimentOverlap
+from exposure_assets.contracts.experiment_quality_report import LOSSES, ExperimentQualityReport
 from exposure_assets.contracts.experiments import Experiments, Variations
+from exposure_assets.contracts.exposure_delays import DELAY_STARTS, ExposureDelays
 from exposure_assets.contracts.exposure_events import (
     BUCKETS,
     ExposureEvents,
@@ -61,8 +65,11 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         DailyQuality,
         ExperimentOverlap,
         StageCounts,
+        ExposureDelays,
+        CohortDiagnostics,
         SampleRatios,
         SampleRatioIntervals,
+        ExperimentQualityReport,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
@@ -76,6 +83,9 @@ __all__ = [
     "BUCKETS",
     "CREDIT_COUNTS",
     "CREDIT_RULES",
+    "DELAY_STARTS",
+    "GUARDRAILS",
+    "LOSSES",
     "STAGED_TABLES",
     "STAGES",
     "UNATTRIBUTABLE_BUCKETS",
@@ -85,6 +95,7 @@ __all__ = [
     "AssignmentEvents",
     "Assignments",
     "Catalog",
+    "CohortDiagnostics",
     "Condition",
     "CreditLedger",
     "DailyQuality",
@@ -92,13 +103,16 @@ __all__ = [
     "DedupedExposures",
     "Experiment",
     "ExperimentOverlap",
+    "ExperimentQualityReport",
     "Experiments",
+    "ExposureDelays",
     "ExposureEvents",
     "ExposureRules",
     "ExposureSource",
     "ExposureValidation",
     "ExposureWaterfall",
     "ExposureWindows",
+    "Guardrails",
     "LandingFiles",
     "Metric",
     "MetricEvents",

@@ -15,6 +15,7 @@ from exposure_assets.contracts.catalog_allocations import (
     phase_faults,
     sum_faults,
 )
+from exposure_assets.contracts.catalog_guardrails import Guardrails
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_model import CatalogModel
 from exposure_assets.contracts.catalog_quality import QualityRules
@@ -139,6 +140,7 @@ class Experiment(CatalogModel):
         default=(), strict=False, examples=["[[allocation_phases]]"]
     )
     quality: QualityRules = Field(default=QualityRules(), examples=["[quality]"])
+    guardrails: Guardrails = Field(default=Guardrails(), examples=["[guardrails]"])
     segments: tuple[Segment, ...] = Field(default=(), strict=False, examples=["[[segments]]"])
 
     @field_validator("end")

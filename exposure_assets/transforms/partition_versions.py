@@ -43,6 +43,8 @@ CODE_VERSIONS = {
     "unit_outcomes": 1,
     "daily_quality": 1,
     "stage_counts": 1,
+    "exposure_delays": 1,
+    "cohort_diagnostics": 1,
 }
 BEFORE_EVERY_DAY = date(1, 1, 2)
 
@@ -56,6 +58,8 @@ UPSTREAM = {
     "unit_outcomes": ("exposure_validation", "unit_segments", "assignments"),
     "daily_quality": ("exposure_validation", "deduped_exposures", "assignments"),
     "stage_counts": ("exposure_validation", "unit_outcomes", "assignments"),
+    "exposure_delays": ("exposure_validation",),
+    "cohort_diagnostics": ("unit_outcomes", "deduped_exposures", "assignments"),
 }
 
 # The tables that are computed from staged rows alone, and those that rest on them, none before one that it rests on.
@@ -280,6 +284,18 @@ def _stage_counts(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
     return _versions(_with_rules(inputs, assigned, computed), "version", "verdicts", "outcomes")
 
 
+def _exposure_delays(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    return _versions(_with_rules(inputs, _holding(inputs, "exposure_validation"), computed), "version")
+
+
+def _cohort_diagnostics(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    measured = inputs.recorded["unit_outcomes"].rename({"version": "outcomes"})
+    exposed = _holding(inputs, "deduped_exposures").rename({"version": "exposures"})
+    assigned = _holding(inputs, "assignments").join(measured, on=PARTITION)
+    days = assigned.join(exposed, on=PARTITION, how="full", coalesce=True)
+    return _versions(_with_rules(inputs, days, computed), "version", "outcomes", "exposures")
+
+
 _WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "deduped_exposures": _deduped_exposures,
     "assignments": _assignments,
@@ -289,6 +305,8 @@ _WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "unit_outcomes": _unit_outcomes,
     "daily_quality": _daily_quality,
     "stage_counts": _stage_counts,
+    "exposure_delays": _exposure_delays,
+    "cohort_diagnostics": _cohort_diagnostics,
 }
 
 

@@ -10,7 +10,7 @@ from datetime import date
 
 import polars as pl
 
-from exposure_assets.contracts import Catalog
+from exposure_assets.contracts import Catalog, Experiment
 from exposure_assets.transforms.digests import digest_of, mixed
 from exposure_assets.transforms.partition_versions import CODE_VERSIONS, VERSION_SCHEMA, Recorded
 
@@ -43,11 +43,34 @@ def _sample_ratio_rules(catalog: Catalog) -> object:
     )
 
 
+def _quality_rules(catalog: Catalog) -> object:
+    return sorted(
+        (e.id, e.start, e.exposure.observe_days, e.outcomes.window_days, repr(e.guardrails), _ends(e))
+        for e in catalog.experiments.values()
+    ), _sample_ratio_rules(catalog)
+
+
+def _ends(experiment: Experiment) -> str:
+    return repr((experiment.enrollment.last_date, experiment.last_exposure_date))
+
+
 # A table stands behind those that it rests on.
 WHOLE_TABLES: dict[str, Whole] = {
     "experiment_overlap": Whole(("assignments",), _variations),
     "sample_ratios": Whole(("stage_counts",), _sample_ratio_rules, is_as_of=True),
     "sample_ratio_intervals": Whole(("stage_counts",), _sample_ratio_rules, is_as_of=True),
+    "experiment_quality_report": Whole(
+        (
+            "stage_counts",
+            "sample_ratios",
+            "daily_quality",
+            "cohort_diagnostics",
+            "exposure_delays",
+            "exposure_waterfall",
+        ),
+        _quality_rules,
+        is_as_of=True,
+    ),
 }
 
 

@@ -149,7 +149,7 @@ def test_other_allocations_and_thresholds_test_the_sample_ratios_anew_and_nothin
     )
     assert {assets for assets, _, _ in ticking.settle()} == {
         "experiments,variations",
-        "sample_ratio_intervals,sample_ratios",
+        "experiment_quality_report,sample_ratio_intervals,sample_ratios",
     }
     assert ticking.installation.table("sample_ratios").filter(experiment_id=FIRST)["is_mismatch"].any()
     assert ticking.installation.differences() == {}

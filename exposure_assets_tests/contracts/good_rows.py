@@ -20,6 +20,29 @@ NOTHING_COUNTED = {
     "mismatch_units": 0,
     "conflicting_units": 0,
 }
+QUALITY_COUNTS = dict.fromkeys(
+    (
+        "assigned_units",
+        "exposed_units",
+        "valid_exposed_units",
+        "completed_units",
+        "smallest_variation_units",
+        "conflicting_units",
+        "mismatch_units",
+        "crossover_units",
+        "pre_assignment_units",
+        "no_exposure_units",
+        "outside_window_units",
+        "unassigned_exposed_units",
+        "exposed_on_day_units",
+        "early_outcome_units",
+        "assignment_count",
+        "repeated_assignment_count",
+        "row_count",
+        "duplicate_row_count",
+    ),
+    0,
+)
 GOOD: dict[str, dict[str, Any]] = {
     "experiments": {
         "experiment_id": "exp",
@@ -168,6 +191,31 @@ GOOD: dict[str, dict[str, Any]] = {
         "stage": "assigned",
         "reached_date": DAY,
         "unit_count": 1,
+    },
+    "exposure_delays": {
+        "experiment_id": "exp",
+        "assignment_date": DAY,
+        "variation_id": "control",
+        "exposed_date": DAY,
+        "from_seconds": 60,
+        "unit_count": 1,
+    },
+    "cohort_diagnostics": {
+        "experiment_id": "exp",
+        "assignment_date": DAY,
+        "assigned_units": 1,
+        "assignment_count": 1,
+        "early_outcome_units": 0,
+        "exposed_on_day_units": 0,
+    },
+    "experiment_quality_report": {
+        "experiment_id": "exp",
+        "as_of_date": DAY,
+        "is_valid_for_analysis": True,
+        "failed_guardrails": [],
+        "warnings": ["final_cohorts"],
+        **QUALITY_COUNTS,
+        "unexposed_variation_ids": [],
     },
     "sample_ratios": {
         "experiment_id": "exp",

@@ -16,7 +16,15 @@ from exposure_assets.contracts import (
     metric_columns,
     table_name,
 )
-from exposure_assets_tests.contracts.good_rows import AFTER, BEFORE, DAY, GOOD, NOON, NOTHING_COUNTED
+from exposure_assets_tests.contracts.good_rows import (
+    AFTER,
+    BEFORE,
+    DAY,
+    GOOD,
+    NOON,
+    NOTHING_COUNTED,
+    QUALITY_COUNTS,
+)
 
 TABLES = {**WAREHOUSE_TABLES, **STAGED_TABLES}
 UNEXPOSED = {
@@ -174,6 +182,25 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("sample_ratio_intervals", {"lower_share": -0.5}, "greater_than_or_equal_to(0.0)"),
     ("sample_ratio_intervals", {"upper_share": 1.5}, "less_than_or_equal_to(1.0)"),
     ("sample_ratio_intervals", {"upper_share": 0.9}, "the observed share is in its interval"),
+    ("exposure_delays", {"from_seconds": 61}, "isin"),
+    ("exposure_delays", {"unit_count": 0}, "greater_than_or_equal_to(1)"),
+    ("exposure_delays", {"exposed_date": DAY.replace(day=9)}, "nobody is first exposed before"),
+    ("cohort_diagnostics", {"assignment_count": 0}, "every unit has an assignment"),
+    ("cohort_diagnostics", {"early_outcome_units": 2}, "every unit has an assignment"),
+    *(
+        ("cohort_diagnostics", {name: -1}, "greater_than_or_equal_to(0)")
+        for name in ("assigned_units", "assignment_count", "early_outcome_units", "exposed_on_day_units")
+    ),
+    ("experiment_quality_report", {"is_valid_for_analysis": False}, "an experiment is valid exactly when"),
+    ("experiment_quality_report", {"failed_guardrails": ["mismatches"]}, "an experiment is valid exactly"),
+    ("experiment_quality_report", {"warnings": ["mismatch"]}, "guardrails are known"),
+    ("experiment_quality_report", {"warnings": ["mismatches"] * 2}, "guardrails are known"),
+    ("experiment_quality_report", {"exposed_units": 1}, "no stage has more units"),
+    ("experiment_quality_report", {"completed_units": 1}, "no stage has more units"),
+    *(("experiment_quality_report", {name: -1}, "greater_than_or_equal_to(0)") for name in QUALITY_COUNTS),
+    ("experiment_quality_report", {"crossover_rate": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("experiment_quality_report", {"srm_exposed_p_value": -0.5}, "greater_than_or_equal_to(0.0)"),
+    ("experiment_quality_report", {"delay_effect_size": -0.5}, "greater_than_or_equal_to(0.0)"),
     ("exposure_events", {"exposure_date": DAY.replace(day=9)}, "exposure_date is the UTC day"),
 ]
 

@@ -10,12 +10,14 @@ from typing import Any
 from exposure_assets_tests.reference.assigning import Assignment, canonical_assignments, judge_assignments
 from exposure_assets_tests.reference.catalog import Catalog, read_catalog
 from exposure_assets_tests.reference.classifying import Classified, Exposure, classify
+from exposure_assets_tests.reference.diagnostics import cohort_diagnostics, exposure_delays
 from exposure_assets_tests.reference.fields import sort_key
 from exposure_assets_tests.reference.outcomes import unit_outcomes
 from exposure_assets_tests.reference.overlap import experiment_overlap
 from exposure_assets_tests.reference.quality import daily_quality
 from exposure_assets_tests.reference.ratios import sample_ratios_of_all
 from exposure_assets_tests.reference.reading import AssignmentRow, EventRow, read_assignments, read_events
+from exposure_assets_tests.reference.report import quality_report
 from exposure_assets_tests.reference.stages import stage_counts
 from exposure_assets_tests.reference.validating import dedupe_exposures, validate
 from exposure_assets_tests.reference.windows import exposure_windows, unit_segments
@@ -46,6 +48,9 @@ GRAINS = {
         "stage",
         "reached_date",
     ),
+    "exposure_delays": ("experiment_id", "assignment_date", "variation_id", "exposed_date", "from_seconds"),
+    "cohort_diagnostics": ("experiment_id", "assignment_date"),
+    "experiment_quality_report": ("experiment_id", "as_of_date"),
     "sample_ratios": ("experiment_id", "as_of_date", "stage", "is_cumulative", "has_conflicting_units"),
     "experiment_overlap": (
         "experiment_id",
@@ -112,6 +117,7 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         for verdict in verdicts
     ]
     stages = stage_counts(assignments, verdicts, outcomes)
+    last_day = _last_day(accepted, events, rules)
     tables = {
         "exposure_events": [_exposure_row(exposure) for exposure in events.exposures],
         "assignments": [_assignment_row(assignment) for assignment in assignments.values()],
@@ -122,12 +128,15 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         "unit_outcomes": outcomes,
         "daily_quality": daily_quality(verdicts, events.exposures, assignments, rules),
         "stage_counts": stages,
-        "sample_ratios": sample_ratios_of_all(stages, rules, _last_day(accepted, events, rules)),
+        "sample_ratios": sample_ratios_of_all(stages, rules, last_day),
+        "exposure_delays": exposure_delays(verdicts),
+        "cohort_diagnostics": cohort_diagnostics(assignments, outcomes, events.exposures, rules, events_of),
         "experiment_overlap": experiment_overlap(assignments, rules),
         "exposure_waterfall": _waterfall(events),
         "credit_ledger": _credit_ledger(events),
         "rejected_events": _rejected(events, rejected),
     }
+    tables["experiment_quality_report"] = quality_report(tables, rules, last_day)
     return {
         name: sorted(rows, key=lambda row: sort_key(*(row[column] for column in GRAINS[name])))
         for name, rows in tables.items()
