@@ -43,6 +43,7 @@ _TABLES_IN_ORDER = (
     "sample_ratios",
     "sample_ratio_intervals",
     "experiment_quality_report",
+    "experiment_reports",
 )
 
 

@@ -24,6 +24,7 @@ from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiment_overlap import ExperimentOverlap
 from exposure_assets.contracts.experiment_quality_report import LOSSES, ExperimentQualityReport
+from exposure_assets.contracts.experiment_reports import ExperimentReports
 from exposure_assets.contracts.experiments import Experiments, Variations
 from exposure_assets.contracts.exposure_delays import DELAY_STARTS, ExposureDelays
 from exposure_assets.contracts.exposure_events import (
@@ -70,6 +71,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         SampleRatios,
         SampleRatioIntervals,
         ExperimentQualityReport,
+        ExperimentReports,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
@@ -104,6 +106,7 @@ __all__ = [
     "Experiment",
     "ExperimentOverlap",
     "ExperimentQualityReport",
+    "ExperimentReports",
     "Experiments",
     "ExposureDelays",
     "ExposureEvents",

@@ -24,6 +24,9 @@ DAY_COLUMNS = {
     "stage_counts": "reached_date",
     "sample_ratios": "as_of_date",
     "sample_ratio_intervals": "as_of_date",
+    "exposure_delays": "exposed_date",
+    "experiment_quality_report": "as_of_date",
+    "experiment_results": "as_of_date",
 }
 
 
@@ -57,7 +60,7 @@ class ExperimentData:
 
     def rows(self, table: str) -> pl.DataFrame:
         """The rows of a table; none where it has not been computed."""
-        return self.tables[table]
+        return self.tables.get(table, pl.DataFrame(schema={"as_of_date": pl.Date}))
 
     @property
     def variation_ids(self) -> list[str]:
@@ -73,7 +76,7 @@ class ExperimentData:
 
 def report_tables() -> dict[str, type[TableContract]]:
     """The tables that a page shows."""
-    return {name: WAREHOUSE_TABLES[name] for name in DAY_COLUMNS}
+    return {name: WAREHOUSE_TABLES[name] for name in DAY_COLUMNS if name in WAREHOUSE_TABLES}
 
 
 def last_day(experiment: Experiment, data_until: date) -> date:

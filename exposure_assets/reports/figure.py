@@ -73,9 +73,7 @@ def figure(
             aria_labelledby=f"{own}-title {own}-desc",
         )
 
-    return Figure(
-        id_, title, says, reading, drawn(WIDE, "wide"), drawn(NARROW, "narrow"), tuple(keys), table
-    )
+    return Figure(id_, title, says, reading, drawn(WIDE, "wide"), drawn(NARROW, "narrow"), tuple(keys), table)
 
 
 def key(label: str, *look: Markup) -> Key:

@@ -19,7 +19,9 @@ _ROW_HEIGHT = 26
 
 def shares(data: ExperimentData) -> dict[str, dict[int, int]]:
     """Per variation with exposed units their number in each range of delay, from the first range to the last used."""
-    counts = data.rows("exposure_delays").group_by("variation_id", "from_seconds").agg(pl.col("unit_count").sum())
+    counts = (
+        data.rows("exposure_delays").group_by("variation_id", "from_seconds").agg(pl.col("unit_count").sum())
+    )
     found = {(variation, start): units for variation, start, units in counts.iter_rows()}
     used = {start for _, start in found}
     if not used:
@@ -38,16 +40,16 @@ def delay_figure(data: ExperimentData) -> Figure | None:
     ranges = list(next(iter(by_variation.values())))
     totals = {variation: sum(units.values()) for variation, units in by_variation.items()}
     share = {
-        (v, start): units / totals[v] for v, of_ranges in by_variation.items() for start, units in of_ranges.items()
+        (v, start): units / totals[v]
+        for v, of_ranges in by_variation.items()
+        for start, units in of_ranges.items()
     }
     largest = max(share.values())
     kinds = {variation: number for number, variation in enumerate(by_variation)}
 
     def draw(width: int, own: str) -> tuple[Markup, float]:
         labels = 104 if width == NARROW else 150
-        area = Area(
-            labels, 8, width - labels - 22, _ROW_HEIGHT * len(ranges), (0, largest * 1.04), (0, 1)
-        )
+        area = Area(labels, 8, width - labels - 22, _ROW_HEIGHT * len(ranges), (0, largest * 1.04), (0, 1))
         parts = []
         for step in round_steps(0, largest, 4):
             x = area.at_x(step)
@@ -68,7 +70,13 @@ def delay_figure(data: ExperimentData) -> Figure | None:
         return Markup("").join(parts), area.bottom + 24
 
     rows = [
-        (range_text(start), *(f"{wording.count(u[start])} ({wording.rate(share[v, start])})" for v, u in by_variation.items()))
+        (
+            range_text(start),
+            *(
+                f"{wording.count(u[start])} ({wording.rate(share[v, start])})"
+                for v, u in by_variation.items()
+            ),
+        )
         for start in ranges
     ]
     table = DataTable(
@@ -81,7 +89,9 @@ def delay_figure(data: ExperimentData) -> Figure | None:
         "Each mark is the share of a variation's exposed units whose first exposure came so long after the assignment. "
         "Variations that are exposed alike have their marks close together."
     )
-    return figure("delays", "From assignment to first exposure", _said(by_variation), reading, draw, table, keys)
+    return figure(
+        "delays", "From assignment to first exposure", _said(by_variation), reading, draw, table, keys
+    )
 
 
 def range_text(start: int) -> str:

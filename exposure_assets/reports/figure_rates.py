@@ -52,15 +52,15 @@ def cohort_rates(data: ExperimentData) -> pl.DataFrame:
     Exposures until that day alone count for the first two rates: stages know when a unit came to them. What went wrong
     is known of a cohort as a whole, whenever it happened.
     """
-    reached = data.rows("stage_counts").group_by("assignment_date").agg(
-        pl.col("unit_count").filter(stage=stage).sum().alias(f"{stage}_units")
-        for stage in ("assigned", "exposed", "valid_exposed")
+    reached = (
+        data.rows("stage_counts")
+        .group_by("assignment_date")
+        .agg(
+            pl.col("unit_count").filter(stage=stage).sum().alias(f"{stage}_units")
+            for stage in ("assigned", "exposed", "valid_exposed")
+        )
     )
-    wrong = (
-        data.rows("daily_quality")
-        .filter(variation_id=ALL_VARIATIONS)
-        .select("assignment_date", *_BAD)
-    )
+    wrong = data.rows("daily_quality").filter(variation_id=ALL_VARIATIONS).select("assignment_date", *_BAD)
     last_judged = data.experiment.last_judged_date(data.as_of_date)
     assigned = pl.col("assigned_units")
     return (
@@ -120,7 +120,9 @@ def rates_figure(data: ExperimentData) -> Figure | None:
 
     keys = [
         *(_rate_key(label, kind) for kind, label in enumerate([*_GOOD.values(), *_BAD.values()])),
-        key("hatched, hollow: can still change", element("rect", x=1, y=1, width=26, height=12, class_="open")),
+        key(
+            "hatched, hollow: can still change", element("rect", x=1, y=1, width=26, height=12, class_="open")
+        ),
     ]
     return figure(
         "rates", "Rates by cohort day", _said(cohorts, young), _reading(data), draw, _table(cohorts), keys
@@ -171,8 +173,8 @@ def _said(cohorts: pl.DataFrame, young: list[date]) -> str:
 
 def _reading(data: ExperimentData) -> str:
     said = (
-        "A point is the units assigned on one UTC day. Cohorts that have not yet had their time for exposure are hollow "
-        "and hatched: their rates still rise."
+        "A point is the units assigned on one UTC day. Cohorts that have not yet had their time for exposure are "
+        "hollow and hatched: their rates still rise."
     )
     if data.is_latest:
         return said

@@ -61,7 +61,9 @@ def stages(data: ExperimentData) -> list[Stage]:
         by_phase = of_stage.partition_by("variation_id", "phase_start_date", as_dict=True)
         bands = [
             Band(str(variation), known.index(str(variation)), _differences(rows))
-            for (variation, _), rows in sorted(by_phase.items(), key=lambda item: (str(item[0][0]), item[0][1]))
+            for (variation, _), rows in sorted(
+                by_phase.items(), key=lambda item: (str(item[0][0]), item[0][1])
+            )
             if variation in shown
         ]
         found.append(Stage(name, bands, _mismatch_since(tests.filter(stage=name))))
@@ -142,10 +144,17 @@ def _scale(stage: Stage) -> float:
 def _panel(area: Area, stage: Stage, first: date, last: date) -> list[Markup]:
     largest = area.y[1]
     steps = round_steps(-largest, largest, 4)
-    verdict = f"mismatch since {wording.short_day(stage.mismatch_since)}" if stage.mismatch_since else "as declared"
+    verdict = (
+        f"mismatch since {wording.short_day(stage.mismatch_since)}" if stage.mismatch_since else "as declared"
+    )
     parts = [
-        text(area.left, area.top - 12, f"{STAGE_TEXTS[stage.name]}: {verdict}", "panel wrong" if stage.mismatch_since else "panel"),
-        horizontal_grid(area, steps, [wording.points(step).removesuffix("pp") + "pp" if step else "0" for step in steps]),
+        text(
+            area.left,
+            area.top - 12,
+            f"{STAGE_TEXTS[stage.name]}: {verdict}",
+            "panel wrong" if stage.mismatch_since else "panel",
+        ),
+        horizontal_grid(area, steps, [wording.points(step) if step else "0" for step in steps]),
     ]
     for band in stage.bands:
         upper = [(area.at_x(x), area.at_y(high)) for x, _, _, high in band.points]

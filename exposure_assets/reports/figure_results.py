@@ -72,7 +72,7 @@ def results(data: ExperimentData) -> Results:
 
 
 def in_a_sentence(found: Results) -> str:
-    """What the results say of all assigned units: what differs for certain, and for how many comparisons nothing does."""
+    """What the results say of all assigned units: what differs for certain, and how many comparisons show nothing."""
     rows = [row for row in found.of(FIRST_BASIS) if row["p_value"] is not None]
     if not rows:
         return "No comparison can be made yet." if found.state in ("shown", "forced") else ""
@@ -83,8 +83,10 @@ def in_a_sentence(found: Results) -> str:
         for row in certain
     ]
     if not certain:
-        return f"None of the {len(rows)} comparisons shows a difference that chance does not explain." if len(rows) > 1 else (
-            "The comparison shows no difference that chance does not explain."
+        return (
+            f"None of the {len(rows)} comparisons shows a difference that chance does not explain."
+            if len(rows) > 1
+            else ("The comparison shows no difference that chance does not explain.")
         )
     others = len(rows) - len(certain)
     rest = f" The other {others} comparisons show no certain difference." if others > 1 else ""
@@ -122,7 +124,13 @@ def result_figure(data: ExperimentData, found: Results) -> Figure | None:
             x = area.at_x(step)
             parts += [
                 line(x, area.top, x, area.bottom, "grid"),
-                text(x, area.bottom + 17, wording.change(step, 1 if abs(step) < 0.01 else 0) if step else "0", "tick", "middle"),
+                text(
+                    x,
+                    area.bottom + 17,
+                    wording.change(step, 1 if abs(step) < 0.01 else 0) if step else "0",
+                    "tick",
+                    "middle",
+                ),
             ]
         parts.append(line(area.at_x(0), area.top, area.at_x(0), area.bottom, "zero"))
         for number, row in enumerate(rows):
@@ -132,7 +140,9 @@ def result_figure(data: ExperimentData, found: Results) -> Figure | None:
             label_at = (0, y - 18) if is_narrow else (labels - 12, y + 4)
             parts.append(text(*label_at, label, "label", None if is_narrow else "end", 26))
             parts.append(
-                text(width, y - 18, shown, "value", "end") if is_narrow else text(area.right + 12, y + 4, shown, "value")
+                text(width, y - 18, shown, "value", "end")
+                if is_narrow
+                else text(area.right + 12, y + 4, shown, "value")
             )
             parts += _whisker(area, row, y)
         return Markup("").join(parts), area.bottom + 24
@@ -143,8 +153,8 @@ def result_figure(data: ExperimentData, found: Results) -> Figure | None:
         key("no certain difference", line(0, 7, 28, 7, "whisker level"), mark(14, 7, 0, "mark level", 4.5)),
     ]
     reading = (
-        f"Each line is a {confidence} interval of the treatment's mean against the control's, over all assigned units whose "
-        "outcome window is over. A line that crosses 0 leaves open whether there is a difference. Triangles mark "
+        f"Each line is a {confidence} interval of the treatment's mean against the control's, over all assigned units "
+        "whose outcome window is over. A line that crosses 0 leaves open whether there is a difference. Triangles mark "
         "differences that also hold when all comparisons are looked at together."
     )
     return figure(
@@ -206,7 +216,11 @@ def _whisker(area: Area, row: dict[str, Any], y: float) -> list[Markup]:
             (left, row["relative_lift_lower"] < area.x[0], 1),
             (right, row["relative_lift_upper"] > area.x[1], -1),
         ):
-            tip = [(end + way * 6, y - 5), (end, y), (end + way * 6, y + 5)] if is_cut else [(end, y - 5), (end, y + 5)]
+            tip = (
+                [(end + way * 6, y - 5), (end, y), (end + way * 6, y + 5)]
+                if is_cut
+                else [(end, y - 5), (end, y + 5)]
+            )
             parts.append(path(tip, f"whisker {look}"))
     parts.append(mark(area.at_x(row["relative_lift"]), y, kind, f"mark {look}", 4.5))
     return parts

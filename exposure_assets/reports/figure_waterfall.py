@@ -30,7 +30,7 @@ STAGE_TEXTS = {
     "assigned": "assigned",
     "exposed": "exposed",
     "valid_exposed": "validly exposed",
-    "completed": "window over",
+    "completed": "window complete",
 }
 _LOST_TEXTS = {
     "exposed": "not exposed",
@@ -94,7 +94,8 @@ def row_figure(data: ExperimentData) -> Figure | None:
     if not steps:
         return None
     total, accepted = steps[0].number, steps[-1].number
-    said = f"Of {wording.count(total)} raw exposure rows, {wording.count(accepted)} count ({wording.rate(accepted / total)})."
+    share = wording.rate(accepted / total)
+    said = f"Of {wording.count(total)} raw exposure rows, {wording.count(accepted)} count ({share})."
     if len(steps) > 2:
         most = max(steps[1:-1], key=lambda step: step.number)
         said += f" The largest loss: {wording.count(most.number)} rows, {most.label}."
@@ -133,7 +134,12 @@ def _waterfall(id_: str, title: str, says: str, steps: list[Step], of: str) -> F
         labels = 0 if is_narrow else 170
         step_height = 44 if is_narrow else 30
         area = Area(
-            labels, 4, width - labels - (120 if not is_narrow else 0), step_height * len(steps), (0, total), (0, 1)
+            labels,
+            4,
+            width - labels - (120 if not is_narrow else 0),
+            step_height * len(steps),
+            (0, total),
+            (0, 1),
         )
         parts, level = [hatching(f"{own}-hatch")], total
         for number, step in enumerate(steps):
@@ -158,16 +164,21 @@ def _waterfall(id_: str, title: str, says: str, steps: list[Step], of: str) -> F
                     text(labels - 10, top + 19, step.label, "label", "end"),
                     text(min(left + bar_width + 8, area.right + 8), top + 19, said, "value"),
                 ]
-            parts.append(rectangle(min(left, area.right - bar_width), bar_top, bar_width, 20, f"bar {step.kind}"))
+            parts.append(
+                rectangle(min(left, area.right - bar_width), bar_top, bar_width, 20, f"bar {step.kind}")
+            )
             if step.kind == "pending":
-                parts.append(
-                    rectangle(left, bar_top, bar_width, 20, "hatched", fill=f"url(#{own}-hatch)")
-                )
-        parts.append(line(area.left, area.top, area.left, area.bottom, "axis"))
+                parts.append(rectangle(left, bar_top, bar_width, 20, "hatched", fill=f"url(#{own}-hatch)"))
+        if not is_narrow:
+            parts.append(line(area.left, area.top, area.left, area.bottom, "axis"))
         return Markup("").join(parts), area.bottom + 4
 
     rows = [
-        (s.label, f"{wording.signed('-') if s.kind != 'kept' else ''}{wording.count(s.number)}", wording.rate(s.number / total))
+        (
+            s.label,
+            f"{wording.signed('-') if s.kind != 'kept' else ''}{wording.count(s.number)}",
+            wording.rate(s.number / total),
+        )
         for s in steps
     ]
     keys = [
@@ -179,5 +190,5 @@ def _waterfall(id_: str, title: str, says: str, steps: list[Step], of: str) -> F
         look.append(rectangle(2, 2, 24, 10, "hatched", fill=f"url(#{id_}-key-hatch)"))
         keys.append(key("not over yet", *look))
     table = DataTable(f"{title}: {of} and their share of the first bar", ("step", of, "share"), rows)
-    reading = "A dark bar is what is there, a light one what was lost of the bar above it; the numbers stand beside."
+    reading = "A blue bar is what is there, a grey one what was lost of the bar above it; shares are of the first bar."
     return figure(id_, title, says, reading, draw, table, keys)

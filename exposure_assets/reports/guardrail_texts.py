@@ -21,12 +21,18 @@ class Number(NamedTuple):
 
 
 class GuardrailText(NamedTuple):
-    """A guardrail in words: as a headline when it fails, and why it matters."""
+    """A guardrail in words: as a headline when it fails, and why it matters.
+
+    Attributes:
+        limit: The limit of `[guardrails]` that the last number is held against.
+        is_least: The number has to reach the limit; else it may not exceed it.
+    """
 
     title: str
     matters: str
     numbers: tuple[Number, ...]
     limit: str | None = None
+    is_least: bool = False
 
 
 def _srm(stage: str, what: str) -> tuple[Number, ...]:
@@ -40,7 +46,13 @@ def _rate(name: str, label: str) -> tuple[Number, ...]:
     return (Number(name, label, wording.rate),)
 
 
-_DIFFERENT = "Units of the variations are then not comparable, and a difference may come from who was counted."
+def _names(ids: list[str]) -> str:
+    return wording.listed([wording.name(id_, 60) for id_ in ids])
+
+
+_DIFFERENT = (
+    "Units of the variations are then not comparable, and a difference may come from who was counted."
+)
 _LOSSES = {
     "no_exposure": "no exposure",
     "crossover": "several variations",
@@ -55,10 +67,15 @@ GUARDRAIL_TEXTS: Mapping[str, GuardrailText] = {
         "Too few units",
         "With so few units nearly any difference can be chance.",
         (
-            Number("smallest_variation_id", "smallest variation", lambda v: wording.name(v or wording.NOTHING, 60)),
+            Number(
+                "smallest_variation_id",
+                "smallest variation",
+                lambda v: wording.name(v or wording.NOTHING, 60),
+            ),
             Number("smallest_variation_units", "its validly exposed units", wording.count),
         ),
         "minimum_units",
+        is_least=True,
     ),
     "srm_assigned": GuardrailText(
         "Units are not assigned in the declared shares", _DIFFERENT, _srm("assigned", "units assigned")
@@ -79,7 +96,7 @@ GUARDRAIL_TEXTS: Mapping[str, GuardrailText] = {
     "unexposed_variation": GuardrailText(
         "A variation was never shown",
         "What nobody met can't be compared.",
-        (Number("unexposed_variation_ids", "without any exposure", lambda v: _names(v)),),
+        (Number("unexposed_variation_ids", "without any exposure", _names),),
     ),
     "conflicting_assignments": GuardrailText(
         "Units are assigned to several variations",
@@ -152,6 +169,7 @@ GUARDRAIL_TEXTS: Mapping[str, GuardrailText] = {
         "Units assigned lately have not had their time for exposure and outcome.",
         _rate("final_cohort_share", "of the units are final"),
         "final_cohort_share",
+        is_least=True,
     ),
 }
 
@@ -166,7 +184,9 @@ def numbers_in_words(guardrail: str, row: Mapping[str, Any], limits: Guardrails)
     said = [_said(number, row[number.column]) for number in known]
     if text.limit and said:
         limit = getattr(limits, text.limit)
-        said[-1] += f" (limit {known[-1].show(limit) if guardrail != 'minimum_units' else wording.count(limit)})"
+        said[-1] += (
+            f" (limit {known[-1].show(limit) if guardrail != 'minimum_units' else wording.count(limit)})"
+        )
     return "; ".join(said)
 
 
@@ -175,7 +195,3 @@ def _said(number: Number, value: Any) -> str:
     if number.show is wording.rate:
         return f"{shown} {number.label}"
     return f"{number.label}: {shown}"
-
-
-def _names(ids: list[str]) -> str:
-    return wording.listed([wording.name(id_, 60) for id_ in ids])

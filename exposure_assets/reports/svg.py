@@ -97,7 +97,9 @@ def text(
     """A line of text, its baseline at `y`; names of the data keep to their own direction of writing."""
     return element(
         "text",
-        f"\u2068{wording.name(content, most)}\u2069" if not content.isascii() else wording.name(content, most),
+        f"\u2068{wording.name(content, most)}\u2069"
+        if not content.isascii()
+        else wording.name(content, most),
         x=float(x),
         y=float(y),
         class_=class_ or None,

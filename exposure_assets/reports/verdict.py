@@ -3,13 +3,16 @@
 The judging is done in `transforms.guardrails`; here its outcome is put into words.
 """
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
+from exposure_assets.contracts import GUARDRAILS
 from exposure_assets.reports import wording
 from exposure_assets.reports.experiment_data import ExperimentData
+from exposure_assets.reports.figure import DataTable
 from exposure_assets.reports.guardrail_texts import GUARDRAIL_TEXTS, numbers_in_words
 from exposure_assets.transforms.guardrails import REMEDIES
 
@@ -45,6 +48,7 @@ class Verdict(NamedTuple):
         failures: What keeps results from being read, the first to look into first.
         warnings: What does not, and should be known.
         days: The verdict of every day until then.
+        checks: Every guardrail with its state and its numbers; null where nothing is known.
     """
 
     state: State
@@ -53,6 +57,7 @@ class Verdict(NamedTuple):
     failures: list[Finding]
     warnings: list[Finding]
     days: list[DayVerdict]
+    checks: DataTable | None = None
 
     @property
     def is_valid(self) -> bool | None:
@@ -71,16 +76,37 @@ def verdict(data: ExperimentData) -> Verdict:
             [],
             [],
             [],
+            None,
         )
     row = report.row(-1, named=True)
     failures = _findings(data, report, "failed_guardrails")
     warnings = _findings(data, report, "warnings")
     days = [
         DayVerdict(day, _state(is_valid, bool(warned)))
-        for day, is_valid, warned in report.select("as_of_date", "is_valid_for_analysis", "warnings").iter_rows()
+        for day, is_valid, warned in report.select(
+            "as_of_date", "is_valid_for_analysis", "warnings"
+        ).iter_rows()
     ]
     state = _state(row["is_valid_for_analysis"], bool(warnings))
-    return Verdict(state, _headline(state, failures, warnings), _sentence(state, row), failures, warnings, days)
+    headline, sentence = _headline(state, failures, warnings), _sentence(state, row)
+    return Verdict(state, headline, sentence, failures, warnings, days, _checks(data, row))
+
+
+def _checks(data: ExperimentData, row: Mapping[str, Any]) -> DataTable:
+    limits = data.experiment.guardrails
+    states = dict.fromkeys(limits.off, "off") | dict.fromkeys(row["failed_guardrails"], "fails")
+    states |= dict.fromkeys(row["warnings"], "warns")
+    rows = [
+        (
+            name.replace("_", " "),
+            states.get(name, "passes"),
+            numbers_in_words(name, row, limits) or wording.NOTHING,
+        )
+        for name in GUARDRAILS
+    ]
+    return DataTable(
+        "Every check of the data, in the order in which they are made", ("check", "state", "found"), rows, 3
+    )
 
 
 def _state(is_valid: bool, is_warned: bool) -> State:
@@ -102,7 +128,7 @@ def _as_clause(title: str) -> str:
     return title[0].lower() + title[1:]
 
 
-def _sentence(state: State, row: dict[str, object]) -> str:
+def _sentence(state: State, row: Mapping[str, Any]) -> str:
     units = (
         f"{wording.units(row['assigned_units'])} assigned, {wording.count(row['valid_exposed_units'])} of them validly "
         f"exposed, {wording.count(row['completed_units'])} with a complete outcome window."

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from datetime import date
 
-NOTHING = "–"
+NOTHING = "\u2013"
 _NARROW_SPACE = "\u202f"
 _MINUS = "\u2212"
 # Marks that turn the text after them around, and would reach beyond the name that holds them.
@@ -40,11 +40,9 @@ def change(value: float | None, digits: int = 1) -> str:
     return signed(f"{value * 100:+,.{digits}f}{_NARROW_SPACE}%")
 
 
-def points(value: float | None) -> str:
-    """A difference of two shares, in percentage points, with its sign: `+1.2 pp`."""
-    if value is None:
-        return NOTHING
-    return signed(f"{value * 100:+,.2f}{_NARROW_SPACE}pp")
+def points(value: float) -> str:
+    """A difference of two shares, in percentage points, with its sign: `+1.25 pp`, `+5 pp`."""
+    return signed(f"{round(value * 100, 2):+,g}{_NARROW_SPACE}pp")
 
 
 def amount(value: float | None, is_difference: bool = False) -> str:

@@ -54,6 +54,10 @@ def _ends(experiment: Experiment) -> str:
     return repr((experiment.enrollment.last_date, experiment.last_exposure_date))
 
 
+def _shown_in_pages(catalog: Catalog) -> object:
+    return repr((catalog.experiments, catalog.metrics))
+
+
 # A table stands behind those that it rests on.
 WHOLE_TABLES: dict[str, Whole] = {
     "experiment_overlap": Whole(("assignments",), _variations),
@@ -69,6 +73,20 @@ WHOLE_TABLES: dict[str, Whole] = {
             "exposure_waterfall",
         ),
         _quality_rules,
+        is_as_of=True,
+    ),
+    # Its code version is raised when pages come out differently too.
+    "experiment_reports": Whole(
+        (
+            "exposure_waterfall",
+            "daily_quality",
+            "stage_counts",
+            "exposure_delays",
+            "sample_ratios",
+            "sample_ratio_intervals",
+            "experiment_quality_report",
+        ),
+        _shown_in_pages,
         is_as_of=True,
     ),
 }
