@@ -159,7 +159,13 @@ def _panel(area: Area, stage: Stage, first: date, last: date) -> list[Markup]:
     for band in stage.bands:
         upper = [(area.at_x(x), area.at_y(high)) for x, _, _, high in band.points]
         lower = [(area.at_x(x), area.at_y(low)) for x, _, low, _ in band.points]
-        parts.append(path([*upper, *reversed(lower)], f"band k{band.kind}", is_closed=True))
+        parts.append(
+            path(
+                [*upper, *reversed(lower)],
+                f"band k{band.kind}{' many' if len(stage.bands) > 2 else ''}",
+                is_closed=True,
+            )
+        )
     parts.append(line(area.left, area.at_y(0), area.right, area.at_y(0), "zero"))
     for band in stage.bands:
         parts.append(lines_with_gaps(area, [(x, y) for x, y, _, _ in band.points], f"line k{band.kind}"))

@@ -3,6 +3,7 @@
 How results are computed, and when they are refused, is decided by the transform of the table.
 """
 
+from statistics import median
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -29,8 +30,8 @@ METHOD_TEXTS = {
     "ratio": "ratio of means",
     "ratio_cuped": "ratio of means, adjusted (CUPED)",
 }
-# No interval is drawn further than this: a scale up to +900 % would show nothing of the others.
-_FURTHEST = 1.0
+# One interval up to +900 % would leave nothing to be seen of the others: such ends are cut, and have an arrow.
+_FURTHEST_OF_MEDIAN, _LEAST_MEDIAN = 4.0, 0.005
 
 
 class Results(NamedTuple):
@@ -77,21 +78,16 @@ def in_a_sentence(found: Results) -> str:
     if not rows:
         return "No comparison can be made yet." if found.state in ("shown", "forced") else ""
     certain = [row for row in rows if is_certain(row)]
-    said = [
-        f"{wording.name(row['variation_id'], 40)} has {_lift(row)} {wording.name(row['metric_id'], 60)} than "
-        f"{wording.name(row['control_variation_id'], 40)}"
-        for row in certain
-    ]
     if not certain:
-        return (
-            f"None of the {len(rows)} comparisons shows a difference that chance does not explain."
-            if len(rows) > 1
-            else ("The comparison shows no difference that chance does not explain.")
-        )
+        several = f"None of the {len(rows)} comparisons shows" if len(rows) > 1 else "The comparison shows no"
+        return f"{several} {'a ' if len(rows) > 1 else ''}difference that chance does not explain."
+    control = wording.name(certain[0]["control_variation_id"], 40)
+    said = wording.listed([f"{wording.name(row['variation_id'], 40)} {_lift(row)}" for row in certain])
     others = len(rows) - len(certain)
-    rest = f" The other {others} comparisons show no certain difference." if others > 1 else ""
-    rest = rest or (" The other comparison shows no certain difference." if others else "")
-    return f"{wording.listed(said)}.{rest}"
+    rest = {0: "", 1: " The other comparison shows no certain difference."}
+    return f"Against {control}, {said}." + rest.get(
+        others, f" The other {others} comparisons show no certain difference."
+    )
 
 
 def is_certain(row: dict[str, Any]) -> bool:
@@ -104,12 +100,14 @@ def result_figure(data: ExperimentData, found: Results) -> Figure | None:
     rows = [row for row in found.of(FIRST_BASIS) if row["relative_lift"] is not None]
     if not rows:
         return None
-    ends = [
-        max(-_FURTHEST, min(_FURTHEST, row[name]))
+    all_ends = [
+        row[name]
         for row in rows
         for name in ("relative_lift", "relative_lift_lower", "relative_lift_upper")
         if row[name] is not None
     ]
+    furthest = _FURTHEST_OF_MEDIAN * max(_LEAST_MEDIAN, median(abs(end) for end in all_ends))
+    ends = [max(-furthest, min(furthest, end)) for end in all_ends]
     low, high = min(0.0, *ends), max(0.0, *ends)
     pad = max(0.005, (high - low) * 0.06)
     several = len({row["variation_id"] for row in rows}) > 1
@@ -117,7 +115,7 @@ def result_figure(data: ExperimentData, found: Results) -> Figure | None:
 
     def draw(width: int, own: str) -> tuple[Markup, float]:
         is_narrow = width == NARROW
-        labels, values, height = (8, 8, 58) if is_narrow else (200, 170, 38)
+        labels, values, height = (8, 8, 58) if is_narrow else (190, 216, 38)
         area = Area(labels, 6, width - labels - values, height * len(rows), (low - pad, high + pad), (0, 1))
         parts = []
         for step in round_steps(low - pad, high + pad, 4 if is_narrow else 5):
@@ -138,7 +136,9 @@ def result_figure(data: ExperimentData, found: Results) -> Figure | None:
             label = row["metric_id"] + (f" · {row['variation_id']}" if several else "")
             shown = f"{wording.change(row['relative_lift'])}  {_interval(row)}"
             label_at = (0, y - 18) if is_narrow else (labels - 12, y + 4)
-            parts.append(text(*label_at, label, "label", None if is_narrow else "end", 26))
+            parts.append(
+                text(*label_at, label, "label", None if is_narrow else "end", 22 if is_narrow else 27)
+            )
             parts.append(
                 text(width, y - 18, shown, "value", "end")
                 if is_narrow
@@ -222,16 +222,17 @@ def _whisker(area: Area, row: dict[str, Any], y: float) -> list[Markup]:
                 else [(end, y - 5), (end, y + 5)]
             )
             parts.append(path(tip, f"whisker {look}"))
-    parts.append(mark(area.at_x(row["relative_lift"]), y, kind, f"mark {look}", 4.5))
+    if area.x[0] <= row["relative_lift"] <= area.x[1]:
+        parts.append(mark(area.at_x(row["relative_lift"]), y, kind, f"mark {look}", 4.5))
     return parts
 
 
 def _lift(row: dict[str, Any]) -> str:
-    is_more = row["absolute_lift"] > 0
+    """What a treatment does to a metric: `raises orders by 4.2 % (+1.2 % to +7.2 %)`."""
+    said = f"{'raises' if row['absolute_lift'] > 0 else 'lowers'} {wording.name(row['metric_id'], 60)} by"
     if row["relative_lift"] is None:
-        return f"{'more' if is_more else 'less'} ({wording.amount(row['absolute_lift'], True)})"
-    said = wording.rate(abs(row["relative_lift"]))
-    return f"{said} {'more' if is_more else 'less'}{_interval(row, ' (')}"
+        return f"{said} {wording.amount(abs(row['absolute_lift']))}"
+    return f"{said} {wording.rate(abs(row['relative_lift']))}{_interval(row, ' (')}"
 
 
 def _interval(row: dict[str, Any], opening: str = "(") -> str:

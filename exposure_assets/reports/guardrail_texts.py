@@ -55,10 +55,10 @@ _DIFFERENT = (
 )
 _LOSSES = {
     "no_exposure": "no exposure",
-    "crossover": "several variations",
-    "pre_assignment": "exposure before assignment",
-    "outside_window": "exposure too late",
-    "mismatch": "exposure to another variation",
+    "crossover": "exposure to several variations",
+    "pre_assignment": "exposure before their assignment",
+    "outside_window": "exposure after the window",
+    "mismatch": "exposure to another variation than theirs",
     "conflicting": "conflicting assignments",
 }
 
@@ -126,7 +126,11 @@ GUARDRAIL_TEXTS: Mapping[str, GuardrailText] = {
         "One variation loses more units than another",
         "Those that are left are then others than those that were assigned.",
         tuple(
-            Number(f"{loss}_loss_difference", f"between the variations, by {reason}", wording.rate)
+            Number(
+                f"{loss}_loss_difference",
+                f"difference between variations in units with {reason}",
+                wording.rate,
+            )
             for loss, reason in _LOSSES.items()
         ),
         "loss_difference",
@@ -179,15 +183,21 @@ def numbers_in_words(guardrail: str, row: Mapping[str, Any], limits: Guardrails)
     text = GUARDRAIL_TEXTS[guardrail]
     known = [number for number in text.numbers if row.get(number.column) is not None]
     if guardrail == "differential_loss":
-        # One reason hits the variations differently; the others are noise beside it.
-        known = sorted(known, key=lambda number: -row[number.column])[:1]
+        # The reasons that hit variations differently; if none does, the one that comes nearest.
+        largest_first = sorted(known, key=lambda number: -row[number.column])
+        known = [number for number in largest_first if _is_lost(number.column, row, limits)] or largest_first[
+            :1
+        ]
     said = [_said(number, row[number.column]) for number in known]
     if text.limit and said:
-        limit = getattr(limits, text.limit)
-        said[-1] += (
-            f" (limit {known[-1].show(limit) if guardrail != 'minimum_units' else wording.count(limit)})"
-        )
+        limit = known[-1].show(getattr(limits, text.limit))
+        said[-1] += f" (limit: at {'least' if text.is_least else 'most'} {limit})"
     return "; ".join(said)
+
+
+def _is_lost(difference: str, row: Mapping[str, Any], limits: Guardrails) -> bool:
+    p_value = row.get(difference.replace("_difference", "_p_value"))
+    return p_value is not None and p_value < limits.alpha and row[difference] >= limits.loss_difference
 
 
 def _said(number: Number, value: Any) -> str:

@@ -50,6 +50,7 @@ class Section(NamedTuple):
     tables: list[DataTable]
     missing: str | None
     note: str | None = None
+    folded: str | None = None
 
 
 class Tile(NamedTuple):
@@ -69,10 +70,11 @@ def experiment_page(data: ExperimentData) -> str:
     return _template().render(
         data=data,
         experiment=data.experiment,
-        name=wording.name(data.experiment.name, 300),
+        name=wording.name(data.experiment.name, 120),
+        whole_name=wording.name(data.experiment.name, 2000),
         title=wording.name(data.experiment.name, 120),
         verdict=judged,
-        result_sentence=in_a_sentence(found) if found.state in ("shown", "forced") else "",
+        result_sentence=in_a_sentence(found) if found.state == "shown" else "",
         is_forced=found.state == "forced",
         tiles=_tiles(data),
         sections=_sections(data, found, judged),
@@ -175,7 +177,8 @@ def _results(data: ExperimentData, found: Results) -> Section:
         if others
         else "p-values hold at one planned look, not at one every day."
     )
-    return Section("outcome", "Results", lead, [drawn] if drawn else [], tables, None, note)
+    folded = "The same of other units, chosen by their exposure" if drawn and others else None
+    return Section("outcome", "Results", lead, [drawn] if drawn else [], tables, None, note, folded)
 
 
 def _missing(data: ExperimentData, tables: str) -> str:

@@ -5,7 +5,9 @@ What is shown, and where, is for who calls.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from datetime import date
+from itertools import accumulate
 
 NOTHING = "\u2013"
 _NARROW_SPACE = "\u202f"
@@ -95,10 +97,17 @@ def signed(text: str) -> str:
 
 
 def name(text: str, most: int = 200) -> str:
-    """A name of the data as it may stand in a page: one line, nothing that turns the text around it, not endless."""
-    plain = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
+    """A name of the data as it may stand in a page: one line, nothing that turns the text around it, not endless.
+
+    `most` is in the widths of a letter; characters that are as wide as they are high count for two.
+    """
+    plain = "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") else c for c in text[: most + 1])
     plain = _TURNING.sub("\ufffd", plain)
-    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+    widths = [2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in plain]
+    if sum(widths) <= most:
+        return plain
+    fitting = bisect_right(list(accumulate(widths)), most - 1)
+    return f"{plain[:fitting]}…"
 
 
 def listed(names: list[str], most: int = 3) -> str:
