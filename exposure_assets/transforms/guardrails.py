@@ -102,7 +102,7 @@ def with_verdicts(numbers: pl.DataFrame, experiments: Mapping[str, Experiment]) 
 def _limits(rules: Guardrails) -> dict[str, object]:
     values = rules.model_dump()
     names = {name: list(values.pop(name)) for name in _NAMED}
-    return names | {_limit(name): float(value) for name, value in values.items()}
+    return {**names, **{_limit(name): float(value) for name, value in values.items()}}
 
 
 def _limit(name: str) -> str:
@@ -135,7 +135,7 @@ def _is_too_high(numbers: pl.DataFrame, rate: Rate) -> pl.Series:
     limit = numbers[_limit(rate.name)]
     counts = numbers[rate.part].to_numpy(), numbers[rate.whole].to_numpy()
     chance = pl.Series(binom.sf(counts[0] - 1, counts[1], limit.to_numpy()), dtype=pl.Float64)
-    return (numbers[rate.part] / numbers[rate.whole] > limit) & (chance < numbers[_limit("alpha")])
+    return (numbers[rate.name] > limit) & (chance < numbers[_limit("alpha")])
 
 
 def _names(fails: Mapping[str, pl.Expr]) -> pl.Expr:

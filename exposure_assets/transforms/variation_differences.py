@@ -15,6 +15,8 @@ from exposure_assets.transforms.sequential_multinomial import log_e_values
 
 # Where a cell of the table of delays expects fewer units, its range is pooled with others.
 SMALLEST_EXPECTED = 5
+# What the priors of the test of losses are worth, in units: few are lost, and a fault hits one variation alone.
+LOSS_PRIORS = (2.0, 50.0, 1_000.0)
 _ASSIGNED, _EXPOSED, _UNITS = pl.col("assigned_units"), pl.col("exposed_units"), pl.col("unit_count")
 
 
@@ -52,7 +54,7 @@ def _loss(units: str, measure: str) -> str:
 
 
 def _p_values(counts: np.ndarray, shares: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    return np.exp(-np.maximum(log_e_values(counts, shares, starts), 0.0))
+    return np.exp(-np.maximum(log_e_values(counts, shares, starts, LOSS_PRIORS), 0.0))
 
 
 def unexposed_variations(units: pl.DataFrame, alpha: pl.DataFrame) -> pl.DataFrame:

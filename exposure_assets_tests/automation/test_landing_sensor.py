@@ -134,6 +134,8 @@ def test_another_rule_of_an_experiment_refreshes_that_experiment_alone(ticking: 
         "unit_outcomes",
         "daily_quality",
         "stage_counts",
+        "exposure_delays",
+        "cohort_diagnostics",
     }
     assert ticking.installation.differences() == {}
 

@@ -190,8 +190,10 @@ def _inverse_evidence(counted: list[Row], declared: Declared) -> float:
 
 # Most days and stages bring no new units.
 @cache
-def log_evidence(counts: tuple[int, ...], shares: tuple[float, ...]) -> float:
+def log_evidence(
+    counts: tuple[int, ...], shares: tuple[float, ...], priors: tuple[int, ...] = PRIOR_UNITS
+) -> float:
     """The logarithm of the e-value, of many units: the evidence of each prior is added up, unit by unit."""
-    of_priors = [math.fsum(map(math.log, _added(counts, shares, k))) for k in PRIOR_UNITS]
+    of_priors = [math.fsum(map(math.log, _added(counts, shares, k))) for k in priors]
     largest = max(of_priors)
     return largest + math.log(sum(math.exp(one - largest) for one in of_priors) / len(of_priors))

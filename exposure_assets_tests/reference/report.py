@@ -184,7 +184,7 @@ def _losses(quality: list[Row]) -> Row:
         if len(units) > 1:
             lost = {id_: _sum(quality, f"{loss}_units", variation_id=id_) for id_ in units}
             shares = tuple(count / sum(units.values()) for count in units.values())
-            p_value = math.exp(-max(log_evidence(tuple(lost.values()), shares), 0.0))
+            p_value = math.exp(-max(log_evidence(tuple(lost.values()), shares, (2, 50, 1000)), 0.0))
             rates = [lost[id_] / units[id_] for id_ in units]
             difference = max(rates) - min(rates)
         row |= {f"{loss}_loss_p_value": p_value, f"{loss}_loss_difference": difference}
@@ -222,7 +222,7 @@ def _delays(own: Tables, day: date) -> Row:
         table.append(rest)
     if len(table) < 2 or len(ids) < 2:
         return {"delay_p_value": None, "delay_effect_size": None}
-    result = chi2_contingency(table, correction=False)
+    result: Any = chi2_contingency(table, correction=False)
     smaller = min(len(table), len(ids)) - 1
     effect_size = math.sqrt(result.statistic / sum(map(sum, table)) / smaller)
     return {"delay_p_value": float(result.pvalue), "delay_effect_size": effect_size}
