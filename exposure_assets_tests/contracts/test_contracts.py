@@ -44,6 +44,9 @@ SEQUENTIAL = {"is_cumulative": True, "sequential_p_value": 1.0, "is_sequential_m
 TESTED = {"chi_square": 0.0, "degrees_of_freedom": 1, "p_value": 1.0}
 # Table, what a bad row says instead, and the rule that has to name it.
 BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("experiment_reports", {"page_bytes": 0}, "greater_than_or_equal_to(1)"),
+    ("experiment_reports", {"is_valid_for_analysis": False}, "valid exactly when no guardrail fails"),
+    ("experiment_reports", {"failed_guardrails": ["mismatches"]}, "valid exactly when no guardrail fails"),
     ("experiments", {"grace_minutes": -1}, "greater_than_or_equal_to(0)"),
     ("experiments", {"observe_days": -1}, "greater_than_or_equal_to(0)"),
     ("experiments", {"max_days_after_assignment": -1}, "greater_than_or_equal_to(0)"),

@@ -165,6 +165,17 @@ def described(**said: Any) -> Experiment:
     return about.model_copy(update=said)
 
 
+def varied(*ids: str) -> Experiment:
+    """The same experiment with other variations, the first one the control."""
+    (one, _), share = described().variations, 1 / len(ids)
+    return described(
+        variations=tuple(
+            one.model_copy(update={"id": id_, "is_control": id_ == ids[0], "allocation": share})
+            for id_ in ids
+        )
+    )
+
+
 def data_of(
     tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     day: date = LAST,

@@ -11,7 +11,7 @@ from exposure_assets.reports.figure_delays import delay_figure, range_text
 from exposure_assets.reports.figure_rates import rates_figure
 from exposure_assets.reports.figure_ratios import ratio_figure, stages
 from exposure_assets.reports.figure_waterfall import row_figure, unit_figure, variation_table
-from exposure_assets_tests.reports.pages import data_of, page_tables
+from exposure_assets_tests.reports.pages import data_of, page_tables, varied
 from exposure_assets_tests.transforms.rows import january
 
 FIGURES = (row_figure, unit_figure, rates_figure, ratio_figure, delay_figure)
@@ -127,7 +127,8 @@ def test_a_page_of_an_earlier_day_says_that_some_rates_know_more():
 
 def test_of_two_variations_only_the_treatment_is_drawn_and_of_three_all_are():
     assert {band.variation_id for stage in stages(data_of()) for band in stage.bands} == {"treatment"}
-    three = data_of(page_tables(variations=("control", "treatment", "third")))
+    ids = ("control", "treatment", "third")
+    three = data_of(page_tables(variations=ids), about=varied(*ids))
     drawn_of_three = {band.variation_id for stage in stages(three) for band in stage.bands}
     assert drawn_of_three == {"control", "treatment", "third"}
 

@@ -60,7 +60,7 @@ def test_an_area_of_one_value_draws_it_in_the_middle():
 
 def test_a_line_has_a_gap_where_a_value_is_missing_and_none_is_drawn_of_one_point():
     drawn = lines_with_gaps(AREA, [(0, 0.0), (1, 1.0), (2, None), (3, 0.5)], "line")
-    assert drawn == '<path d="M10 70L20 20" class="line"></path>'
+    assert drawn == '<path d="M10 70 L20 20" class="line"></path>'
     assert lines_with_gaps(AREA, [(0, None), (1, None)], "line") == ""
 
 
