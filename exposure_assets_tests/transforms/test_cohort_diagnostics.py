@@ -1,6 +1,7 @@
 """Diagnostics of cohorts and delays of exposures: what is counted, where bounds lie, and that no order shows."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -37,7 +38,7 @@ from exposure_assets_tests.transforms.rows import (
 
 METRICS = {"orders": Metric(id="orders", event="purchase", aggregation="count")}
 COUNTS = ("assigned_units", "assignment_count", "early_outcome_units", "exposed_on_day_units")
-Texts = list[tuple[str, ...]]
+Texts = Sequence[tuple[str, ...]]
 
 
 def frames(assigned: Texts, exposed: Texts, purchases: Texts, **rules: Any) -> tuple[pl.DataFrame, ...]:
@@ -51,12 +52,13 @@ def frames(assigned: Texts, exposed: Texts, purchases: Texts, **rules: Any) -> t
 
 def diagnosed(*tables: pl.DataFrame) -> pl.DataFrame:
     known = {"exp": experiment(metrics=("orders",))}
-    return obeying(CohortDiagnostics, cohort_diagnostics(*(t.lazy() for t in tables), known, METRICS))
+    assignments, outcomes, seen, events = (one.lazy() for one in tables)
+    return obeying(CohortDiagnostics, cohort_diagnostics(assignments, outcomes, seen, events, known, METRICS))
 
 
 def counts(
     assigned: Texts, exposed: Texts, purchases: Texts = (), **rules: Any
-) -> dict[int, tuple[int, ...]]:  # pyright: ignore[reportArgumentType]
+) -> dict[int, tuple[int, ...]]:
     """Per day of January the counts, in the order of the columns."""
     rows = diagnosed(*frames(assigned, exposed, purchases, **rules)).rows(named=True)
     return {row["assignment_date"].day: tuple(row[name] for name in COUNTS) for row in rows}
