@@ -87,7 +87,7 @@ def rates_figure(data: ExperimentData) -> Figure | None:
     bad = [_curve(cohorts, name, label, kind + 2) for kind, (name, label) in enumerate(_BAD.items())]
     worst = max((y or 0.0 for curve in bad for _, y, _ in curve.points), default=0.0)
     bad_scale = max(_LEAST_BAD_SCALE, worst * 1.1)
-    most_units = int(cohorts["assigned_units"].max() or 1)
+    most_units = max(cohorts["assigned_units"].to_list())
 
     def draw(width: int, own: str) -> tuple[Markup, float]:
         first, last = days[0], days[-1]
@@ -161,9 +161,8 @@ def _said(cohorts: pl.DataFrame, young: list[date]) -> str:
     firm = cohorts.filter(~pl.col("is_young"))
     if firm.is_empty():
         return f"All {cohorts.height} cohorts can still change: none has had its time for exposure."
-    exposed, valid = (
-        (firm[name] * firm["assigned_units"]).sum() / firm["assigned_units"].sum() for name in _GOOD
-    )
+    units = pl.col("assigned_units")
+    exposed, valid = firm.select((pl.col(name) * units).sum() / units.sum() for name in _GOOD).row(0)
     said = (
         f"Of the units of {firm.height} cohorts that have had their time for exposure, "
         f"{wording.rate(exposed)} were exposed and {wording.rate(valid)} validly."

@@ -10,9 +10,8 @@ from typing import Any
 
 from exposure_assets.contracts import Experiment
 from exposure_assets.reports.experiment_data import ExperimentData, experiment_data, report_tables
-from exposure_assets_tests.transforms.rows import at, experiment, january, table
+from exposure_assets_tests.transforms.rows import Row, at, experiment, january, table
 
-Row = dict[str, Any]
 DAYS = 14
 LAST = january(14)
 UNITS = 100
@@ -177,7 +176,7 @@ def varied(*ids: str) -> Experiment:
 
 
 def data_of(
-    tables: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    tables: Mapping[str, Sequence[Row]] | None = None,
     day: date = LAST,
     about: Experiment | None = None,
     data_until: date = LAST,

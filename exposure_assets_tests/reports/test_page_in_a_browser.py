@@ -40,7 +40,9 @@ CUT = """
 """
 
 # The widths whose pictures are shown, one per figure; and where the tab key comes to, in its order.
-SHOWN = "[...document.querySelectorAll('figure > svg')].filter(one => one.clientWidth).map(one => one.className.baseVal)"
+SHOWN = """
+[...document.querySelectorAll('figure > svg')].filter(one => one.clientWidth).map(one => one.className.baseVal)
+"""
 REACHED = """
 [...document.querySelectorAll('a, summary, [tabindex="0"]')].map(one => one.getAttribute('href') || one.tagName)
 """
