@@ -180,7 +180,7 @@ def test_a_new_experiment_gets_its_partitions_and_the_others_stay_as_they_are(ti
     assert staged(requested) == [("2026-01-05", "2026-01-06")]
     assert {(a, f) for a, f, _ in requested if "|" in f} == {
         ("deduped_exposures", "2026-01-05|brand-new"),
-        ("daily_quality", "2026-01-05|brand-new"),
+        ("cohort_diagnostics,daily_quality", "2026-01-05|brand-new"),
     }
     assert ticking.installation.differences() == {}
 
