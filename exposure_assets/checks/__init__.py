@@ -14,8 +14,10 @@ from exposure_assets.checks import (
     experiment_quality_report,
     exposure_validation,
     exposure_windows,
+    metric_moments,
     sample_ratios,
     stage_counts,
+    unit_covariates,
     unit_outcomes,
     unit_segments,
 )
@@ -29,8 +31,10 @@ _STEMS = (
     exposure_windows,
     unit_segments,
     unit_outcomes,
+    unit_covariates,
     daily_quality,
     stage_counts,
+    metric_moments,
 )
 
 

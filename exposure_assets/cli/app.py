@@ -48,6 +48,23 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+class ResultFormat(StrEnum):
+    """How results are shown."""
+
+    TEXT = "text"
+    CSV = "csv"
+    JSON = "json"
+
+
+class Basis(StrEnum):
+    """Which units results are about."""
+
+    ASSIGNED = "assigned"
+    EXPOSED = "exposed"
+    VALID_EXPOSED = "valid_exposed"
+    NOT_EXPOSED = "not_exposed"
+
+
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Show what a user can cause as a sentence on stderr and exit with 1; anything else is a bug and looks like one."""
@@ -232,6 +249,40 @@ def report(
 
     with as_sentences(*EXPECTED):
         print(run_report(experiment, _day(day), output))
+
+
+@app.command()
+def results(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id in the catalog.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="DAY",
+            help="As of this UTC day; default: the last one with complete units.",
+        ),
+    ] = None,
+    basis: Annotated[
+        Basis, typer.Option(help="Which units; only `assigned` compares what was randomised.")
+    ] = Basis.ASSIGNED,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Show results of data that are not fit for a decision, and say so."),
+    ] = False,
+    format: Annotated[ResultFormat, typer.Option(help="How results are shown.")] = ResultFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")
+    ] = None,
+) -> None:
+    """How every treatment compares with the control, per metric, with intervals and p-values.
+
+    An experiment whose data are not fit for a decision is refused, with the guardrails that it failed.
+    """
+    # Not every error of every command: those would import all of Dagster, and this is to be quick.
+    from exposure_assets.cli.results_command import EXPECTED, run_results
+
+    with as_sentences(*EXPECTED):
+        run_results(experiment, _day(day), basis.value, force, format.value, output)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from exposure_assets.contracts.catalog_allocations import AllocationPhase, Decla
 from exposure_assets.contracts.catalog_guardrails import GUARDRAILS, Guardrails
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_results import Ratio, ResultRules
 from exposure_assets.contracts.catalog_segments import Segment, segment_column
 from exposure_assets.contracts.catalog_sources import CREDIT_RULES, Condition, ExposureSource
 from exposure_assets.contracts.cohort_diagnostics import CohortDiagnostics
@@ -25,6 +26,7 @@ from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiment_overlap import ExperimentOverlap
 from exposure_assets.contracts.experiment_quality_report import LOSSES, ExperimentQualityReport
 from exposure_assets.contracts.experiment_reports import ExperimentReports
+from exposure_assets.contracts.experiment_results import ESTIMATES, METHODS, ExperimentResults
 from exposure_assets.contracts.experiments import Experiments, Variations
 from exposure_assets.contracts.exposure_delays import DELAY_STARTS, ExposureDelays
 from exposure_assets.contracts.exposure_events import (
@@ -38,8 +40,17 @@ from exposure_assets.contracts.exposure_events import (
 from exposure_assets.contracts.exposure_validation import VALIDATION_STATUSES, ExposureValidation
 from exposure_assets.contracts.exposure_windows import ExposureWindows
 from exposure_assets.contracts.landing_files import LandingFiles
+from exposure_assets.contracts.metric_moments import (
+    ANALYSIS_BASES,
+    MOMENT_PAIRS,
+    MOMENT_PARTS,
+    MetricMoments,
+    comoment_column,
+    mean_column,
+)
 from exposure_assets.contracts.sample_ratios import SampleRatioIntervals, SampleRatios
 from exposure_assets.contracts.stage_counts import STAGES, StageCounts
+from exposure_assets.contracts.unit_covariates import UnitCovariates
 from exposure_assets.contracts.unit_exposures import UnitExposures
 from exposure_assets.contracts.unit_outcomes import (
     AGGREGATION_TYPES,
@@ -63,6 +74,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         ExposureWindows,
         UnitSegments,
         UnitOutcomes,
+        UnitCovariates,
         DailyQuality,
         ExperimentOverlap,
         StageCounts,
@@ -71,6 +83,8 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         SampleRatios,
         SampleRatioIntervals,
         ExperimentQualityReport,
+        MetricMoments,
+        ExperimentResults,
         ExperimentReports,
     )
 }
@@ -82,12 +96,17 @@ STAGED_TABLES: dict[str, type[TableContract]] = {
 __all__ = [
     "AGGREGATION_TYPES",
     "ALL_VARIATIONS",
+    "ANALYSIS_BASES",
     "BUCKETS",
     "CREDIT_COUNTS",
     "CREDIT_RULES",
     "DELAY_STARTS",
+    "ESTIMATES",
     "GUARDRAILS",
     "LOSSES",
+    "METHODS",
+    "MOMENT_PAIRS",
+    "MOMENT_PARTS",
     "STAGED_TABLES",
     "STAGES",
     "UNATTRIBUTABLE_BUCKETS",
@@ -107,6 +126,7 @@ __all__ = [
     "ExperimentOverlap",
     "ExperimentQualityReport",
     "ExperimentReports",
+    "ExperimentResults",
     "Experiments",
     "ExposureDelays",
     "ExposureEvents",
@@ -119,22 +139,28 @@ __all__ = [
     "LandingFiles",
     "Metric",
     "MetricEvents",
+    "MetricMoments",
     "OutcomeRules",
     "QualityRules",
+    "Ratio",
     "RejectedEvents",
+    "ResultRules",
     "SampleRatioIntervals",
     "SampleRatios",
     "Segment",
     "SegmentEvents",
     "StageCounts",
     "TableContract",
+    "UnitCovariates",
     "UnitExposures",
     "UnitOutcomes",
     "UnitSegments",
     "Variation",
     "Variations",
     "columns_of",
+    "comoment_column",
     "empty_frame",
+    "mean_column",
     "metric_columns",
     "segment_column",
     "segment_columns",

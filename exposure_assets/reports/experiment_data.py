@@ -60,7 +60,7 @@ class ExperimentData:
 
     def rows(self, table: str) -> pl.DataFrame:
         """The rows of a table; none where it has not been computed."""
-        return self.tables.get(table, pl.DataFrame(schema={"as_of_date": pl.Date}))
+        return self.tables[table]
 
     @property
     def variation_ids(self) -> list[str]:
@@ -76,7 +76,7 @@ class ExperimentData:
 
 def report_tables() -> dict[str, type[TableContract]]:
     """The tables that a page shows."""
-    return {name: WAREHOUSE_TABLES[name] for name in DAY_COLUMNS if name in WAREHOUSE_TABLES}
+    return {name: WAREHOUSE_TABLES[name] for name in DAY_COLUMNS}
 
 
 def last_day(experiment: Experiment, data_until: date) -> date:

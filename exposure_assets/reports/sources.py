@@ -100,7 +100,6 @@ def sources(data: ExperimentData) -> list[Source]:
             f"SELECT {columns} FROM {table} WHERE experiment_id = '{data.experiment.id}' AND {rest.format(day=day)}",
         )
         for what, table, columns, rest in _SOURCES
-        if table in WAREHOUSE_TABLES
     ]
 
 

@@ -58,6 +58,18 @@ def _shown_in_pages(catalog: Catalog) -> object:
     return repr((catalog.experiments, catalog.metrics))
 
 
+def _result_rules(catalog: Catalog) -> object:
+    return sorted(
+        (
+            e.id,
+            e.control.id,
+            sorted(v.id for v in e.variations),
+            repr((e.results, e.outcomes.metrics, e.last_completion_date)),
+        )
+        for e in catalog.experiments.values()
+    )
+
+
 # A table stands behind those that it rests on.
 WHOLE_TABLES: dict[str, Whole] = {
     "experiment_overlap": Whole(("assignments",), _variations),
@@ -75,6 +87,9 @@ WHOLE_TABLES: dict[str, Whole] = {
         _quality_rules,
         is_as_of=True,
     ),
+    "experiment_results": Whole(
+        ("metric_moments", "experiment_quality_report"), _result_rules, is_as_of=True
+    ),
     # Its code version is raised when pages come out differently too.
     "experiment_reports": Whole(
         (
@@ -85,6 +100,7 @@ WHOLE_TABLES: dict[str, Whole] = {
             "sample_ratios",
             "sample_ratio_intervals",
             "experiment_quality_report",
+            "experiment_results",
         ),
         _shown_in_pages,
         is_as_of=True,

@@ -136,6 +136,7 @@ def test_another_rule_of_an_experiment_refreshes_that_experiment_alone(ticking: 
         "stage_counts",
         "exposure_delays",
         "cohort_diagnostics",
+        "metric_moments",
     }
     assert ticking.installation.differences() == {}
 
@@ -151,9 +152,27 @@ def test_other_allocations_and_thresholds_test_the_sample_ratios_anew_and_nothin
     )
     assert {assets for assets, _, _ in ticking.settle()} == {
         "experiments,variations",
-        "experiment_quality_report,experiment_reports,sample_ratio_intervals,sample_ratios",
+        "experiment_quality_report,experiment_reports,experiment_results,sample_ratio_intervals,sample_ratios",
     }
     assert ticking.installation.table("sample_ratios").filter(experiment_id=FIRST)["is_mismatch"].any()
+    assert ticking.installation.differences() == {}
+
+
+def test_another_alpha_compares_anew_and_sums_up_nothing(ticking: Ticking):
+    edit(ticking, FIRST, "[exposure]", "[results]\nalpha = 0.25\n\n[exposure]")
+    assert {assets for assets, _, _ in ticking.settle()} == {"experiments,variations", "experiment_results"}
+    assert set(ticking.installation.table("experiment_results").filter(experiment_id=FIRST)["alpha"]) == {
+        0.25
+    }
+
+
+def test_covariates_are_looked_up_and_summed_up_and_change_no_outcome(ticking: Ticking):
+    edit(ticking, FIRST, "[exposure]", "[results]\ncovariate_days = 2\n\n[exposure]")
+    requested = ticking.settle()
+    assert staged(requested) == []
+    assert {experiment for _, _, experiment in cells(requested)} == {FIRST}
+    assert {table for table, _, _ in cells(requested)} == {"unit_covariates", "metric_moments"}
+    assert not ticking.installation.table("unit_covariates").is_empty()
     assert ticking.installation.differences() == {}
 
 

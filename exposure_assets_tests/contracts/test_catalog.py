@@ -22,6 +22,8 @@ from exposure_assets.contracts import (
     Metric,
     OutcomeRules,
     QualityRules,
+    Ratio,
+    ResultRules,
     Segment,
     UnitOutcomes,
     Variation,
@@ -43,6 +45,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "[outcomes]": OutcomeRules,
     "[quality]": QualityRules,
     "[guardrails]": Guardrails,
+    "[results]": ResultRules,
+    "[[results.ratios]]": Ratio,
     "metrics/": Metric,
     "exposure_sources/": ExposureSource,
     "Conditions": Condition,
@@ -162,7 +166,7 @@ def test_the_how_to_has_a_row_for_every_key_with_its_default(title, model):
         if field.is_required():
             return "required"
         match field.default:
-            case OutcomeRules() | QualityRules() | Guardrails():
+            case OutcomeRules() | QualityRules() | Guardrails() | ResultRules():
                 return "its defaults"
             case None | False:
                 return {None: "none", False: "false"}[field.default]

@@ -61,6 +61,9 @@ class Experiment:
     guardrails: dict[str, Any] = field(default_factory=dict)
     windows: tuple[dict[str, Any], ...] = ()
     segments: tuple[dict[str, Any], ...] = ()
+    # Days before the assignment that covariates look at; ids, numerators and denominators of ratios.
+    covariate_days: int = 0
+    ratios: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ def _source(stem: str, toml: dict[str, Any]) -> Source:
 def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experiment:
     exposure = toml["exposure"]
     outcomes, quality = toml.get("outcomes", {}), toml.get("quality", {})
+    results = toml.get("results", {})
     windows = {
         "max_days_after_assignment": exposure.get("max_days_after_assignment", 7),
         "observe_days": exposure.get("observe_days", 14),
@@ -188,6 +192,8 @@ def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experimen
         guardrails=toml.get("guardrails", {}),
         windows=tuple(exposure.get("windows", ())),
         segments=tuple(toml.get("segments", ())),
+        covariate_days=results.get("covariate_days", 0),
+        ratios=tuple((r["id"], r["numerator"], r["denominator"]) for r in results.get("ratios", ())),
     )
 
 

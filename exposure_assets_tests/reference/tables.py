@@ -12,6 +12,7 @@ from exposure_assets_tests.reference.catalog import Catalog, read_catalog
 from exposure_assets_tests.reference.classifying import Classified, Exposure, classify
 from exposure_assets_tests.reference.diagnostics import cohort_diagnostics, exposure_delays
 from exposure_assets_tests.reference.fields import sort_key
+from exposure_assets_tests.reference.moments import metric_moments, unit_covariates
 from exposure_assets_tests.reference.outcomes import unit_outcomes
 from exposure_assets_tests.reference.overlap import experiment_overlap
 from exposure_assets_tests.reference.quality import daily_quality
@@ -39,6 +40,7 @@ GRAINS = {
     "exposure_windows": ("experiment_id", "unit_id", "exposure_window_id", "analysis_window_id"),
     "unit_segments": ("experiment_id", "unit_id", "segment_id"),
     "unit_outcomes": ("experiment_id", "unit_id"),
+    "unit_covariates": ("experiment_id", "unit_id", "metric_id"),
     "daily_quality": ("experiment_id", "assignment_date", "variation_id"),
     "stage_counts": (
         "experiment_id",
@@ -51,6 +53,15 @@ GRAINS = {
     "exposure_delays": ("experiment_id", "assignment_date", "variation_id", "exposed_date", "from_seconds"),
     "cohort_diagnostics": ("experiment_id", "assignment_date"),
     "experiment_quality_report": ("experiment_id", "as_of_date"),
+    "metric_moments": (
+        "experiment_id",
+        "assignment_date",
+        "variation_id",
+        "is_conflicting",
+        "analysis_basis",
+        "metric_id",
+        "completed_date",
+    ),
     "sample_ratios": ("experiment_id", "as_of_date", "stage", "is_cumulative", "has_conflicting_units"),
     "experiment_overlap": (
         "experiment_id",
@@ -116,6 +127,16 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         )
         for verdict in verdicts
     ]
+    covariates = [
+        row
+        for assignment in assignments.values()
+        for row in unit_covariates(
+            assignment,
+            rules.experiments[assignment.experiment_id],
+            rules.metrics,
+            events_of.get(assignment.unit_id, {}),
+        )
+    ]
     stages = stage_counts(assignments, verdicts, outcomes)
     last_day = _last_day(accepted, events, rules)
     tables = {
@@ -127,10 +148,12 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         "unit_segments": [row for rows in segments.values() for row in rows],
         "unit_outcomes": outcomes,
         "daily_quality": daily_quality(verdicts, events.exposures, assignments, rules),
+        "unit_covariates": covariates,
         "stage_counts": stages,
         "sample_ratios": sample_ratios_of_all(stages, rules, last_day),
         "exposure_delays": exposure_delays(verdicts),
         "cohort_diagnostics": cohort_diagnostics(assignments, outcomes, events.exposures, rules, events_of),
+        "metric_moments": metric_moments(assignments, verdicts, outcomes, covariates, rules.experiments),
         "experiment_overlap": experiment_overlap(assignments, rules),
         "exposure_waterfall": _waterfall(events),
         "credit_ledger": _credit_ledger(events),
