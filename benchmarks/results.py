@@ -147,20 +147,25 @@ def _compared(frames: Frames, experiments: dict[str, Experiment], *, is_daily: b
 def _units(ids: list[str], lift: float, generator: np.random.Generator) -> Frames:
     """Assignments, verdicts, outcomes and covariates of the units of some experiments."""
     size = len(ids) * _UNITS
-    number = np.arange(size)
     is_treated = generator.random(size) < 0.5
     # How active a unit is before and after; how readily it clicks.
     activity, clicking = generator.gamma(2.0, 0.5, size), generator.beta(2.0, 8.0, size)
     before = _numbers(activity, clicking, np.zeros(size), generator)
     after = _numbers(activity, clicking, is_treated * lift, generator)
-    cohort = pl.Series(number % _COHORTS)
     units = pl.DataFrame(
         {
             "experiment_id": np.repeat(ids, _UNITS),
             "unit_id": [f"u{n}" for n in range(size)],
             "variation_id": np.where(is_treated, "treatment", "control"),
+            "cohort": np.arange(size) % _COHORTS,
         }
-    ).with_columns(assignment_date=pl.lit(_START) + pl.duration(days=cohort), is_conflicting=pl.lit(False))
+    ).select(
+        "experiment_id",
+        "unit_id",
+        "variation_id",
+        assignment_date=pl.lit(_START) + pl.duration(days="cohort"),
+        is_conflicting=pl.lit(False),
+    )
     verdicts = units.with_columns(
         first_exposure_at=pl.lit(None, pl.Datetime("us", "UTC")),
         has_post_assignment_exposure=pl.lit(False),
