@@ -24,6 +24,9 @@ STEMS = (
     "stage_counts",
     "sample_ratios",
     "experiment_overlap",
+    "unit_covariates",
+    "metric_moments",
+    "experiment_results",
 )
 MOST_LINES = 400
 MACHINE_PATH = re.compile(r"(?<![\w.$}/-])/(?:home|root|tmp|Users|work)/")

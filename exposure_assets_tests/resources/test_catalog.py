@@ -21,6 +21,7 @@ from exposure_assets.contracts import (
     Guardrails,
     OutcomeRules,
     QualityRules,
+    ResultRules,
     Variation,
 )
 from exposure_assets.contracts.catalog_sources import PRESETS
@@ -283,6 +284,11 @@ def experiments(draw: st.DrawFn) -> Experiment:
             mismatch_rate=draw(st.floats(0, 1)),
             off=tuple(draw(st.lists(st.sampled_from(GUARDRAILS), unique=True))),
         ),
+        results=ResultRules(
+            alpha=draw(st.floats(0.001, 0.5)),
+            is_forced=draw(st.booleans()),
+            covariate_days=draw(st.integers(0, 28)),
+        ),
     )
 
 
@@ -296,7 +302,8 @@ def as_toml(experiment: Experiment) -> str:
     values = experiment.model_dump(exclude_none=True, exclude={"id"})
     tables = [("[[variations]]", values.pop("variations"))]
     tables += [
-        (f"[{name}]", [values.pop(name)]) for name in ("exposure", "outcomes", "quality", "guardrails")
+        (f"[{name}]", [values.pop(name)])
+        for name in ("exposure", "outcomes", "quality", "guardrails", "results")
     ]
     lines = [line(*item) for item in values.items()]
     for title, rows in tables:
