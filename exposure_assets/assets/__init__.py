@@ -5,6 +5,7 @@ from exposure_assets.assets.catalog_tables import catalog_entries, experiments, 
 from exposure_assets.assets.daily_quality import daily_quality
 from exposure_assets.assets.deduped_exposures import deduped_exposures
 from exposure_assets.assets.experiment_overlap import experiment_overlap
+from exposure_assets.assets.explanations import explanations
 from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
 from exposure_assets.assets.exposure_windows import exposure_windows
@@ -21,6 +22,7 @@ CATALOG_ASSETS = (
     experiment_overlap,
     sample_ratios,
     sample_ratio_intervals,
+    explanations,
 )
 TABLE_ASSETS = (
     assignments,

@@ -39,6 +39,13 @@ app.add_typer(features_app, name="features")
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY")]
 
 
+class ReportFormat(StrEnum):
+    """How an explanation is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Format(StrEnum):
     """How a query's rows are shown."""
 
@@ -211,6 +218,29 @@ def exposures(
 
     with as_sentences(*EXPECTED):
         run_exposures(experiment, start, end, policy, explain, format.value, output)
+
+
+@app.command()
+def explain(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id in the catalog.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="DAY",
+            help="The cohort: the UTC day of assignment; default: the last with a drop, or else the last judged.",
+        ),
+    ] = None,
+    format: Annotated[ReportFormat, typer.Option(help="Text to read, or JSON.")] = ReportFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")
+    ] = None,
+) -> None:
+    """Why fewer units of a cohort were exposed than usual: the runbook, step by step, and the most likely cause."""
+    from exposure_assets.cli.explain_command import EXPECTED, run_explain
+
+    with as_sentences(*EXPECTED):
+        run_explain(experiment, _day(day), format.value, output)
 
 
 @app.command()

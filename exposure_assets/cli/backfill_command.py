@@ -40,6 +40,7 @@ _TABLES_IN_ORDER = (
     "experiment_overlap",
     "sample_ratios",
     "sample_ratio_intervals",
+    "explanations",
 )
 
 

@@ -22,6 +22,7 @@ from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiment_overlap import ExperimentOverlap
 from exposure_assets.contracts.experiments import Experiments, Variations
+from exposure_assets.contracts.explanations import Explanations
 from exposure_assets.contracts.exposure_events import (
     BUCKETS,
     ExposureEvents,
@@ -63,6 +64,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         StageCounts,
         SampleRatios,
         SampleRatioIntervals,
+        Explanations,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
@@ -93,6 +95,7 @@ __all__ = [
     "Experiment",
     "ExperimentOverlap",
     "Experiments",
+    "Explanations",
     "ExposureEvents",
     "ExposureRules",
     "ExposureSource",
