@@ -103,7 +103,8 @@ def _plant(base: Path, fault: str, tally: Tally) -> None:
     experiment, event, variation = _HIT.get(fault, _RANKING)
     # Rows that are late are only missing while they have not arrived.
     first = _LAST_DAY - timedelta(days=2) if fault == "late_data" else _FIRST_HIT
-    last = _LAST_DAY if fault == "late_data" else first + timedelta(days=_HIT_DAYS - 1)
+    # A crossover hits the cohorts before too: on several days too few would be left to compare with.
+    last = {"late_data": _LAST_DAY, "crossover": first}.get(fault, first + timedelta(days=_HIT_DAYS - 1))
     place = base.with_name(f"{base.name}-{fault}")
     shutil.copytree(base, place)
     break_down(place / "landing", Breakdown(fault, experiment, event, first, last, variation))

@@ -5,7 +5,7 @@ What a step finds stands in the modules of the steps, the words of causes in `ca
 
 from collections.abc import Callable, Iterator
 
-from exposure_assets.contracts.explanations import EXPLAINING_STEPS
+from exposure_assets.contracts.explanations import EXPLAINING_STEPS, STEP_CAUSES
 from exposure_assets.explaining.causes import CAUSES
 from exposure_assets.explaining.evidence import Evidence
 from exposure_assets.explaining.findings import Candidate, Conclusion, Drop, Number, Step, Verdict
@@ -15,6 +15,9 @@ from exposure_assets.explaining.steps_of_units import assignment_volume, segment
 
 # A cause explains at least half, and causes that explain nearly as much are told apart by the order of the steps.
 SMALLEST_SHARE, AS_MUCH = 0.5, 0.1
+# Causes that are told by units whose exposures are there, and those that say that there are none.
+_ACCOUNTING = {"event_renamed", *STEP_CAUSES["rejects"], *STEP_CAUSES["statuses"]}
+_FOR_WANT_OF_ROWS = {"event_not_seen", *STEP_CAUSES["ingestion"], "outage_of_hours", "assignment_surge"}
 # What explains less is not worth a word.
 _WORTH_A_WORD = 0.1
 Looks = Callable[[Evidence], tuple[list[Number], list[Candidate]]]
@@ -42,7 +45,8 @@ _IN_ORDER = {
 
 def conclude(evidence: Evidence) -> tuple[list[Step], Conclusion]:
     """Take every step in order and weigh what they found."""
-    found = {step: _LOOKS[step](evidence) for step in EXPLAINING_STEPS}
+    looked = {step: _LOOKS[step](evidence) for step in EXPLAINING_STEPS}
+    found = _without_accounted_units(looked, evidence.drop)
     candidates = [one for _, ones in found.values() for one in ones]
     best = _most_likely(candidates, evidence.drop)
     steps = [
@@ -50,6 +54,24 @@ def conclude(evidence: Evidence) -> tuple[list[Step], Conclusion]:
         for number, step in enumerate(EXPLAINING_STEPS, start=1)
     ]
     return steps, _conclusion(steps, best, evidence.drop)
+
+
+def _without_accounted_units(
+    looked: dict[str, tuple[list[Number], list[Candidate]]], drop: Drop
+) -> dict[str, tuple[list[Number], list[Candidate]]]:
+    """Units whose exposure is there, rejected or under another name, are not missing for want of rows."""
+    ones = [one for _, candidates in looked.values() for one in candidates]
+    accounted = max((one.explained_units for one in ones if one.cause in _ACCOUNTING), default=0.0)
+    left = max(0.0, drop.missing_units - accounted)
+
+    def less(one: Candidate) -> Candidate:
+        if one.cause not in _FOR_WANT_OF_ROWS:
+            return one
+        return one.model_copy(update={"explained_units": min(one.explained_units, left)})
+
+    return {
+        step: (numbers, [less(one) for one in candidates]) for step, (numbers, candidates) in looked.items()
+    }
 
 
 def without_a_drop(drop: Drop) -> tuple[list[Step], Conclusion]:

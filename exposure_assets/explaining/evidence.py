@@ -62,9 +62,14 @@ class Evidence:
 
     @cached_property
     def observed_days(self) -> list[date]:
-        """The days on which the cohort's exposures are looked at in the raw log, the cohort day first."""
+        """The days on which the cohort's exposures are looked at in the raw log, the cohort day first.
+
+        After the experiment's end clients send less and less, and nobody is to be missed for it.
+        """
         days = min(self.case.age_days, RAW_DAYS_AFTER)
-        return [self.case.day + n * _DAY for n in range(days + 1)]
+        last = self.case.experiment.end.date() if self.case.experiment.end else date.max
+        after = [self.case.day + n * _DAY for n in range(1, days + 1)]
+        return [self.case.day, *(day for day in after if day <= last)]
 
     @cached_property
     def days_before(self) -> list[date]:
@@ -80,6 +85,11 @@ class Evidence:
     def past(self) -> pl.DataFrame:
         """The units of the cohorts before."""
         return self.units.filter(pl.col("assignment_date") < self.case.day)
+
+    @property
+    def days_of_exposures_before(self) -> list[date]:
+        """The days before the cohort on all of which the experiment was running."""
+        return [day for day in self.days_before if day > self.case.experiment.start.date()]
 
     def missing(self, units: float) -> float:
         """So many units, as far as they are missing."""
@@ -154,7 +164,8 @@ class Evidence:
             .collect()
         )
         if not self.is_held_against_the_past:
-            shifts = shifts.with_columns(past_rate=0.0, has_shifted=pl.col("rate") > shift)
+            is_enough = (pl.col("rate") > shift) & self.drop.has_dropped
+            shifts = shifts.with_columns(past_rate=0.0, has_shifted=is_enough)
         return (
             shifts.filter("has_shifted")
             .select(

@@ -59,7 +59,8 @@ class DayRows:
     @property
     def is_gone(self) -> bool:
         """Whether hardly any row of any event is there."""
-        return self.is_missing and self.event_share < _HARDLY_ANY
+        others = self.files > 0 if self.other_share is None else self.other_share >= _HARDLY_ANY
+        return self.event_share < _HARDLY_ANY and not others
 
     @property
     def is_without_event(self) -> bool:
@@ -254,7 +255,7 @@ def _late(evidence: Evidence) -> Iterator[Candidate]:
 
 def hours(evidence: Evidence) -> tuple[list[Number], list[Candidate]]:
     """Did hours of the observed days go without exposures, although units were assigned?"""
-    if len(evidence.days_before) < _FEWEST_DAYS_BEFORE:
+    if len(evidence.days_of_exposures_before) < _FEWEST_DAYS_BEFORE:
         return [], []
     usual = _usual_hours(evidence)
     found = {
@@ -310,7 +311,7 @@ def hours(evidence: Evidence) -> tuple[list[Number], list[Candidate]]:
 
 def _usual_hours(evidence: Evidence) -> list[float]:
     """Exposed units by hour of day, of a usual day before the cohort."""
-    before = evidence.exposed_hours.filter(pl.col("day") < evidence.case.day)
+    before = evidence.exposed_hours.filter(pl.col("day").is_in(evidence.days_of_exposures_before))
     by_hour = before.group_by("hour").agg(pl.col("unit_count").sum())
     days = max(1, before["day"].n_unique())
     sums = dict(by_hour.iter_rows())

@@ -170,7 +170,7 @@ BREAKDOWNS: Mapping[str, Rows] = {
     "duplicate_event_ids": _with("event_id", lambda b: pl.lit(f"constant-{b.first_day}")),
     "filtered_out": _replaced(lambda _: ('"split"', '"SPLIT"')),
     "crossover": _shown_both,
-    "pre_assignment": _with("occurred_at", lambda _: pl.col("occurred_at") - pl.duration(hours=30)),
+    "pre_assignment": _with("occurred_at", lambda _: pl.col("occurred_at") - pl.duration(hours=3)),
     "variation_mismatch": _with(
         "properties",
         lambda b: pl.col("properties").str.replace(r'"variation": "[^"]*"', _variation(b.variation)),
