@@ -3,6 +3,7 @@
 What became of the rows that arrived is looked at in `steps_of_rows`, the units in `steps_of_units`.
 """
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -36,6 +37,7 @@ class DayRows:
     others: int
     usual_others: float
     files: int
+    usual_files: float
 
     @property
     def event_share(self) -> float:
@@ -49,12 +51,19 @@ class DayRows:
 
     @property
     def is_missing(self) -> bool:
-        """Whether rows of all events are missing."""
-        if self.event_share >= _FEWER:
+        """Whether rows of all events are missing: hardly any is there, or files are missing too.
+
+        Rows of all events alike also become fewer because experiments end.
+        """
+        if self.is_gone:
+            return True
+        if self.event_share >= _FEWER or self.files >= self.usual_files:
             return False
-        if self.other_share is None:
-            return self.files == 0
-        return self.other_share < _FEWER_OF_ALL and self.event_share < self.other_share + _ALIKE
+        return (
+            self.other_share is None
+            or self.other_share < _FEWER_OF_ALL
+            and self.event_share < self.other_share + _ALIKE
+        )
 
     @property
     def is_gone(self) -> bool:
@@ -81,6 +90,7 @@ def day_rows_of(evidence: Evidence) -> list[DayRows]:
         events=pl.col("events").median().fill_null(0.0), others=pl.col("others").median().fill_null(0.0)
     ).row(0, named=True)
     ready = evidence.files.filter(status="ready")["arrival_date"].to_list()
+    files_before = [ready.count(day) for day in evidence.days_before]
     return [
         DayRows(
             day=day,
@@ -89,6 +99,7 @@ def day_rows_of(evidence: Evidence) -> list[DayRows]:
             others=found.get(day, {}).get("others", 0),
             usual_others=usual["others"],
             files=ready.count(day),
+            usual_files=statistics.median(files_before) if files_before else 0,
         )
         for day in evidence.observed_days
     ]
@@ -184,8 +195,7 @@ def ingestion(evidence: Evidence) -> tuple[list[Number], list[Candidate]]:
 
 
 def _missing_days(evidence: Evidence, days: list[DayRows]) -> Iterator[Candidate]:
-    # A day of less traffic is nothing unusual where no unit is missing.
-    missing = [one for one in days if one.is_missing and (evidence.drop.has_dropped or one.is_gone)]
+    missing = [one for one in days if one.is_missing]
     if not missing:
         return
     lost = sum(_lost(evidence, one.day, 1 - one.event_share) for one in missing)
