@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[1]
 COMPARED = ("exposure_events", "assignments", "deduped_exposures", "exposure_validation", "unit_outcomes")
 COMPARED += ("exposure_windows", "unit_segments", "daily_quality", "stage_counts")
 COMPARED += ("exposure_waterfall", "credit_ledger", "experiment_overlap", "sample_ratios")
+COMPARED += ("exposure_delays", "cohort_diagnostics", "experiment_quality_report")
+COMPARED += ("unit_covariates", "metric_moments")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import polars as pl
 
 from exposure_assets.cli.demo_summary import show_demo
 from exposure_assets.contracts import STAGED_TABLES, WAREHOUSE_TABLES
-from exposure_assets.simulation import SimulationPlan, simulate
+from exposure_assets.simulation import FaultRates, SimulationPlan, simulate
 from exposure_assets_tests.installation import Installation
 from exposure_assets_tests.reference import diff_tables
 from exposure_assets_tests.simulation.simulated import MANY_FAULTS
@@ -66,3 +66,39 @@ def test_every_planted_fault_is_found_and_counted_also_where_assignments_arrive_
     ledger = installation.table("credit_ledger")
     assert early_credit < ledger["credited_count"].sum()
     assert ledger["unattributable_count"].sum() > 50
+
+
+def verdicts(place: Path, faults: FaultRates) -> dict[str, tuple[set[str], set[str]]]:
+    """What fails and what is warned of, per experiment of a simulation, as of its last day."""
+    plan = SimulationPlan(days=5, units=3000, experiments=2, seed=29, faults=faults)
+    simulate(plan, place / "zone")
+    installation = Installation(place / "zone", place / "place")
+    installation.backfill()
+    report = installation.table("experiment_quality_report")
+    last = report.filter(pl.col("as_of_date") == pl.col("as_of_date").max().over("experiment_id"))
+    return {
+        row["experiment_id"]: (set(row["failed_guardrails"]), set(row["warnings"]))
+        for row in last.rows(named=True)
+    }
+
+
+def test_data_with_the_usual_faults_of_clients_are_fit_for_analysis(tmp_path: Path):
+    found = verdicts(tmp_path, FaultRates())
+    assert len(found) == 2
+    assert all(verdict == (set(), {"final_cohorts"}) for verdict in found.values()), found
+
+
+def test_every_fault_beyond_its_limit_is_named_in_the_verdict_on_the_data(tmp_path: Path):
+    faults = FaultRates(
+        variation_mismatch=0.06,
+        crossover=0.1,
+        pre_assignment_exposure=0.1,
+        conflicting_assignment=0.03,
+        unassigned_exposure=0.15,
+        duplicate_event=0.2,
+        repeated_assignment=0.12,
+    )
+    found = verdicts(tmp_path, faults)
+    named = {"conflicting_assignments", "mismatches", "crossovers", "pre_assignment_exposures"}
+    warned = {"unassigned_exposures", "assignment_duplicates", "duplicate_rows", "final_cohorts"}
+    assert all(verdict == (named, warned) for verdict in found.values()), found

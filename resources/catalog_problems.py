@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from exposure_assets.contracts.catalog import ExposureRules, OutcomeRules, Variation
 from exposure_assets.contracts.catalog_allocations import AllocationPhase
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_results import Ratio, ResultRules
 from exposure_assets.contracts.catalog_segments import Segment
 from exposure_assets.contracts.catalog_sources import Condition, PartOwner
 from exposure_assets.contracts.catalog_values import nearest, one_line
@@ -25,6 +26,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "exposure": ExposureRules,
     "outcomes": OutcomeRules,
     "quality": QualityRules,
+    "results": ResultRules,
+    "ratios": Ratio,
     "windows": ExposureWindow,
     "segments": Segment,
     "filter": Condition,

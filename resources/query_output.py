@@ -66,16 +66,33 @@ def write_result(result: "QueryResult", format: str = "table", output: Path | No
             raise QueryError(
                 "Parquet is binary and standard output is a terminal: name a file with --output."
             )
-        try:
-            with _target(output) as target:
-                return writers[format](result, target)
-        except BrokenPipeError:
-            # Whoever read our output has seen enough; Python must not complain when it flushes at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        except OSError as error:
-            place = output or "standard output"
-            raise QueryError(f"{place}: cannot be written ({error.strerror or error}).") from error
+        count = 0
+        with _readable_errors(output), _target(output) as target:
+            count = writers[format](result, target)
+        return count
+
+
+def write_text(text: str, output: Path | None = None) -> None:
+    """Write a text to a file, whole or not at all, or to standard output.
+
+    Raises:
+        QueryError: the file cannot be written.
+    """
+    with _readable_errors(output), _target(output) as target:
+        target.write(text.encode())
+
+
+@contextmanager
+def _readable_errors(output: Path | None) -> Iterator[None]:
+    """Say in a sentence that a place cannot be written; a reader who went away is no error."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        place = output or "standard output"
+        raise QueryError(f"{place}: cannot be written ({error.strerror or error}).") from error
 
 
 @contextmanager

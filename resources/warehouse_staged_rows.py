@@ -5,6 +5,7 @@ A DuckLake's rows go straight into Parquet files instead; see `warehouse_lake`.
 
 import itertools
 import mmap
+import os
 from collections.abc import Iterable, Iterator
 from typing import IO, Protocol
 
@@ -20,6 +21,8 @@ _ROWS_PER_BATCH = 122_880
 _ROWS_PER_INSERT = 500_000
 # Strings as views, as Polars has them: in memory and in the file alike, and nothing is copied.
 _ARROW = pl.CompatLevel.newest()
+# A column of empty lists has a buffer without bytes, at an address that Arrow calls poorly aligned, on stderr.
+os.environ.setdefault("ACERO_ALIGNMENT_HANDLING", "ignore")
 
 
 class StagedRows(Protocol):

@@ -11,10 +11,13 @@ from exposure_assets.checks import (
     daily_quality,
     deduped_exposures,
     experiment_overlap,
+    experiment_quality_report,
     exposure_validation,
     exposure_windows,
+    metric_moments,
     sample_ratios,
     stage_counts,
+    unit_covariates,
     unit_outcomes,
     unit_segments,
 )
@@ -28,8 +31,10 @@ _STEMS = (
     exposure_windows,
     unit_segments,
     unit_outcomes,
+    unit_covariates,
     daily_quality,
     stage_counts,
+    metric_moments,
 )
 
 
@@ -40,5 +45,6 @@ def table_checks() -> Sequence[dg.AssetChecksDefinition]:
         *(check for stem in _STEMS for check in checks_of(stem.RULES)),
         *experiment_overlap.CHECKS,
         *sample_ratios.CHECKS,
+        *experiment_quality_report.CHECKS,
         statistical_checks(),
     ]

@@ -39,13 +39,6 @@ app.add_typer(features_app, name="features")
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY")]
 
 
-class ReportFormat(StrEnum):
-    """How an explanation is shown."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
 class Format(StrEnum):
     """How a query's rows are shown."""
 
@@ -53,6 +46,30 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+
+
+class ResultFormat(StrEnum):
+    """How results are shown."""
+
+    TEXT = "text"
+    CSV = "csv"
+    JSON = "json"
+
+
+class ExplanationFormat(StrEnum):
+    """How an explanation is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Basis(StrEnum):
+    """Which units results are about."""
+
+    ASSIGNED = "assigned"
+    EXPOSED = "exposed"
+    VALID_EXPOSED = "valid_exposed"
+    NOT_EXPOSED = "not_exposed"
 
 
 @contextmanager
@@ -221,6 +238,40 @@ def exposures(
 
 
 @app.command()
+def results(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id in the catalog.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="DAY",
+            help="As of this UTC day; default: the last one with complete units.",
+        ),
+    ] = None,
+    basis: Annotated[
+        Basis, typer.Option(help="Which units; only `assigned` compares what was randomised.")
+    ] = Basis.ASSIGNED,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Show results of data that are not fit for a decision, and say so."),
+    ] = False,
+    format: Annotated[ResultFormat, typer.Option(help="How results are shown.")] = ResultFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")
+    ] = None,
+) -> None:
+    """How every treatment compares with the control, per metric, with intervals and p-values.
+
+    An experiment whose data are not fit for a decision is refused, with the guardrails that it failed.
+    """
+    # Not every error of every command: those would import all of Dagster, and this is to be quick.
+    from exposure_assets.cli.results_command import EXPECTED, run_results
+
+    with as_sentences(*EXPECTED):
+        run_results(experiment, _day(day), basis.value, force, format.value, output)
+
+
+@app.command()
 def explain(
     experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id in the catalog.")],
     day: Annotated[
@@ -231,7 +282,9 @@ def explain(
             help="The cohort: the UTC day of assignment; default: the last with a drop, or else the last judged.",
         ),
     ] = None,
-    format: Annotated[ReportFormat, typer.Option(help="Text to read, or JSON.")] = ReportFormat.TEXT,
+    format: Annotated[
+        ExplanationFormat, typer.Option(help="Text to read, or JSON.")
+    ] = ExplanationFormat.TEXT,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")
     ] = None,

@@ -35,11 +35,17 @@ _TABLES_IN_ORDER = (
     "exposure_windows",
     "unit_segments",
     "unit_outcomes",
+    "unit_covariates",
     "daily_quality",
     "stage_counts",
+    "exposure_delays",
+    "cohort_diagnostics",
+    "metric_moments",
     "experiment_overlap",
     "sample_ratios",
     "sample_ratio_intervals",
+    "experiment_quality_report",
+    "experiment_results",
     "explanations",
 )
 

@@ -3,11 +3,8 @@
 How the answer is made stands in `exposure_assets.exposures`; how rows look, in `resources.query_output`.
 """
 
-from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-
-import duckdb
 
 from exposure_assets.exposures import (
     DefinitionError,
@@ -19,12 +16,10 @@ from exposure_assets.exposures import (
 )
 from resources.catalog import CatalogError
 from resources.landing import LandingError
-from resources.query import QueryError, QueryResult
-from resources.query_output import write_result
-from resources.query_values import Column
+from resources.query import QueryError
+from resources.query_rows import write_rows
 from resources.settings import SettingError
 from resources.warehouse import WarehouseError
-from resources.warehouse_sessions import Mode, open_session
 
 # What a user can cause.
 EXPECTED = (
@@ -60,18 +55,9 @@ def run_exposures(
         experiment, _instant("--start", start), _instant("--end", end), crossover_policy=policy
     )
     if not explain or output is not None:
-        with ExitStack() as stack:
-            connection = stack.enter_context(open_session(Mode.READ))
-            write_result(_as_result(connection, answer.rows.to_arrow(), stack), format, output)
+        write_rows(answer.rows, format, output)
     if explain:
         print(answer.plan.as_json() if format == "json" else "\n".join(answer.plan.lines()))
-
-
-def _as_result(connection: duckdb.DuckDBPyConnection, rows: object, stack: ExitStack) -> QueryResult:
-    connection.register("exposures", rows)
-    relation = connection.sql("SELECT * FROM exposures")
-    columns = [Column(*pair) for pair in zip(relation.columns, relation.types, strict=True)]
-    return QueryResult(columns, relation, stack.pop_all())
 
 
 def _instant(option: str, text: str | None) -> datetime | None:

@@ -15,9 +15,11 @@ from exposure_assets.contracts.catalog_allocations import (
     phase_faults,
     sum_faults,
 )
+from exposure_assets.contracts.catalog_guardrails import Guardrails
 from exposure_assets.contracts.catalog_metrics import Metric
 from exposure_assets.contracts.catalog_model import CatalogModel
 from exposure_assets.contracts.catalog_quality import QualityRules
+from exposure_assets.contracts.catalog_results import ResultRules
 from exposure_assets.contracts.catalog_segments import Segment
 from exposure_assets.contracts.catalog_sources import ExposureSource
 from exposure_assets.contracts.catalog_values import (
@@ -139,6 +141,8 @@ class Experiment(CatalogModel):
         default=(), strict=False, examples=["[[allocation_phases]]"]
     )
     quality: QualityRules = Field(default=QualityRules(), examples=["[quality]"])
+    guardrails: Guardrails = Field(default=Guardrails(), examples=["[guardrails]"])
+    results: ResultRules = Field(default=ResultRules(), examples=["[results]"])
     segments: tuple[Segment, ...] = Field(default=(), strict=False, examples=["[[segments]]"])
 
     @field_validator("end")
@@ -188,6 +192,16 @@ class Experiment(CatalogModel):
             _refuse_misfits(value, info.data["exposure"].observe_days, info)
         return value
 
+    @field_validator("results")
+    @classmethod
+    def _ratios_are_of_the_metrics(cls, value: ResultRules, info: ValidationInfo) -> ResultRules:
+        if "outcomes" in info.data:
+            scope = info.context if isinstance(info.context, CatalogScope) else None
+            faults = value.faults(info.data["outcomes"].metrics, scope)
+            if faults:
+                raise refusal(*faults)
+        return value
+
     @property
     def enrollment(self) -> Enrollment:
         """The UTC days on which an assignment may be accepted."""
@@ -223,7 +237,8 @@ class Experiment(CatalogModel):
         """How many days before and after an assignment day can hold events of any kind that matter to a unit."""
         before, after = self.segment_reach_days
         outcomes = self.exposure.observe_days + self.outcomes.window_days
-        return max(DAYS_BEFORE_ASSIGNMENT, before), max(self.exposure_reach_days, outcomes, after)
+        before = max(DAYS_BEFORE_ASSIGNMENT, before, self.results.covariate_days)
+        return before, max(self.exposure_reach_days, outcomes, after)
 
     @property
     def enrollment_end(self) -> datetime | None:

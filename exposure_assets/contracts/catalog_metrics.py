@@ -33,6 +33,11 @@ class Metric(CatalogModel):
     field: EventField | None = Field(default=None, examples=['field = "value"'])
     cap: float | None = Field(default=None, allow_inf_nan=False, examples=["cap = 1000.0"])
 
+    @property
+    def is_zero_without_events(self) -> bool:
+        """Whether a unit without events has the value 0 (`converted`: false), and not none at all."""
+        return self.aggregation not in ("mean", "min", "max")
+
     @field_validator("id")
     @classmethod
     def _leaves_the_columns_of_unit_outcomes_free(cls, value: str) -> str:

@@ -59,10 +59,8 @@ class DayRows:
             return True
         if self.event_share >= _FEWER or self.files >= self.usual_files:
             return False
-        return (
-            self.other_share is None
-            or self.other_share < _FEWER_OF_ALL
-            and self.event_share < self.other_share + _ALIKE
+        return self.other_share is None or (
+            self.other_share < _FEWER_OF_ALL and self.event_share < self.other_share + _ALIKE
         )
 
     @property

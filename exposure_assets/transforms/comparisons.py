@@ -75,12 +75,8 @@ def compare_with_control(
         return Comparison()
     if columns.denominator and 0 in (control.mean(columns.denominator), treatment.mean(columns.denominator)):
         return Comparison()
-    metric = tt.RatioOfMeans(
-        columns.value,
-        columns.denominator,
-        *(_covariates(control, treatment, columns)),
-        confidence_level=1 - alpha,
-    )
+    used = without_idle_covariates(control, treatment, columns)
+    metric = tt.RatioOfMeans(*used, confidence_level=1 - alpha)
     values = [c for c in (columns.value, columns.denominator) if c]
     if all(group.var(column) == 0 for group in (control, treatment) for column in values):
         return Comparison()
@@ -92,6 +88,19 @@ def compare_with_control(
     if not found.effect_size_ci_lower < found.effect_size_ci_upper:
         return Comparison()
     return _comparison(found)
+
+
+def without_idle_covariates(
+    control: Aggregates, treatment: Aggregates, columns: ComparedColumns
+) -> ComparedColumns:
+    """The columns that explain anything: without covariates that don't vary, or whose denominator's mean is 0."""
+    covariate, denominator = columns.covariate, columns.denominator_covariate
+    without = ComparedColumns(columns.value, columns.denominator)
+    if covariate is None or all(group.var(covariate) == 0 for group in (control, treatment)):
+        return without
+    if denominator and 0 in (control.mean(denominator), treatment.mean(denominator)):
+        return without
+    return columns
 
 
 def adjust_p_values(p_values: Sequence[float | None], correction: Corrections) -> list[float | None]:
@@ -114,17 +123,6 @@ def adjust_p_values(p_values: Sequence[float | None], correction: Corrections) -
         adjusted = tt.adjust_fdr(results, arbitrary_dependence=False)
     found = {str(row["metric"]): float(str(row["pvalue_adj"])) for row in adjusted.to_dicts()}
     return [found.get(str(n)) for n in range(len(p_values))]
-
-
-def _covariates(
-    control: Aggregates, treatment: Aggregates, columns: ComparedColumns
-) -> tuple[str | None, str | None]:
-    covariate, denominator = columns.covariate, columns.denominator_covariate
-    if covariate is None or all(group.var(covariate) == 0 for group in (control, treatment)):
-        return None, None
-    if denominator and 0 in (control.mean(denominator), treatment.mean(denominator)):
-        return None, None
-    return covariate, denominator
 
 
 def _comparison(found: MeanResult) -> Comparison:

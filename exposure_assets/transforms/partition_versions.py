@@ -41,8 +41,12 @@ CODE_VERSIONS = {
     "exposure_windows": 1,
     "unit_segments": 1,
     "unit_outcomes": 1,
+    "unit_covariates": 1,
     "daily_quality": 1,
     "stage_counts": 1,
+    "exposure_delays": 1,
+    "cohort_diagnostics": 1,
+    "metric_moments": 1,
 }
 BEFORE_EVERY_DAY = date(1, 1, 2)
 
@@ -54,8 +58,12 @@ UPSTREAM = {
     "exposure_windows": ("assignments", "deduped_exposures"),
     "unit_segments": ("assignments",),
     "unit_outcomes": ("exposure_validation", "unit_segments", "assignments"),
+    "unit_covariates": ("assignments",),
     "daily_quality": ("exposure_validation", "deduped_exposures", "assignments"),
     "stage_counts": ("exposure_validation", "unit_outcomes", "assignments"),
+    "exposure_delays": ("exposure_validation",),
+    "cohort_diagnostics": ("unit_outcomes", "deduped_exposures", "assignments"),
+    "metric_moments": ("exposure_validation", "unit_outcomes", "unit_covariates", "assignments"),
 }
 
 # The tables that are computed from staged rows alone, and those that rest on them, none before one that it rests on.
@@ -81,7 +89,7 @@ class Inputs:
         """Per experiment a digest of its definition, and how many days a cohort looks back and ahead.
 
         `observed` days ahead for its verdict, `exposed` for its windows, `before` back and `after` ahead for outcomes,
-        `looked_back` and `looked_ahead` for segments.
+        `looked_back` and `looked_ahead` for segments, `measured_back` for covariates. And a digest of its `ratios`.
         """
         versions = entry_versions(self.catalog)
         rows = [
@@ -93,13 +101,16 @@ class Inputs:
                 math.ceil(e.exposure.grace_minutes / (24 * 60)),
                 e.exposure.observe_days + e.outcomes.window_days,
                 *e.segment_reach_days,
+                e.results.covariate_days,
+                digest_of(repr(e.results.ratios)),
             )
             for e in self.catalog.experiments.values()
         ]
         days = dict.fromkeys(
-            ("observed", "exposed", "before", "after", "looked_back", "looked_ahead"), pl.Int64()
+            ("observed", "exposed", "before", "after", "looked_back", "looked_ahead", "measured_back"),
+            pl.Int64(),
         )
-        schema = {"experiment_id": pl.String(), "rules": DIGEST, **days}
+        schema = {"experiment_id": pl.String(), "rules": DIGEST, **days, "ratios": DIGEST}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -126,6 +137,8 @@ def experiments_with(table: str, catalog: Catalog) -> list[str]:
     has_rows: dict[str, Callable[[Experiment], object]] = {
         "exposure_windows": lambda e: e.exposure.windows,
         "unit_segments": lambda e: e.segments,
+        "unit_covariates": lambda e: e.results.covariate_days and e.outcomes.metrics,
+        "metric_moments": lambda e: e.outcomes.metrics,
     }
     return [e.id for e in catalog.experiments.values() if has_rows.get(table, bool)(e)]
 
@@ -206,17 +219,30 @@ def _unit_segments(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unit_outcomes(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
-    catalog = inputs.catalog
-    events = {
-        e.id: tuple(sorted({catalog.metrics[metric].event for metric in e.outcomes.metrics}))
-        for e in catalog.experiments.values()
-    }
     judged = inputs.recorded["exposure_validation"].rename({"version": "verdicts"})
     cut = inputs.recorded["unit_segments"].rename({"version": "segments"})
     assigned = _holding(inputs, "assignments").join(judged, on=PARTITION).join(cut, on=PARTITION, how="left")
     cohorts = _with_rules(inputs, assigned, computed)
-    outcomes = _events_around(inputs, "metric_events", events, cohorts, "before", "after")
+    outcomes = _events_around(
+        inputs, "metric_events", _events_of_metrics(inputs.catalog), cohorts, "before", "after"
+    )
     return _versions(_where(cohorts, "version", outcomes), "rules", "verdicts", "segments", "digest")
+
+
+def _unit_covariates(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    assigned = _cohorts_of(inputs, "unit_covariates")
+    cohorts = _with_rules(inputs, assigned, computed).with_columns(ahead=pl.lit(0))
+    keys = _events_of_metrics(inputs.catalog)
+    events = _events_around(inputs, "metric_events", keys, cohorts, "measured_back", "ahead")
+    return _versions(_where(cohorts, "version", events), "rules", "measured_back", "version", "digest")
+
+
+def _events_of_metrics(catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Per experiment the names of the events that its metrics count."""
+    return {
+        e.id: tuple(sorted({catalog.metrics[metric].event for metric in e.outcomes.metrics}))
+        for e in catalog.experiments.values()
+    }
 
 
 def _events_around(
@@ -280,6 +306,28 @@ def _stage_counts(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
     return _versions(_with_rules(inputs, assigned, computed), "version", "verdicts", "outcomes")
 
 
+def _exposure_delays(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    return _versions(_with_rules(inputs, _holding(inputs, "exposure_validation"), computed), "version")
+
+
+def _cohort_diagnostics(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    measured = inputs.recorded["unit_outcomes"].rename({"version": "outcomes"})
+    exposed = _holding(inputs, "deduped_exposures").rename({"version": "exposures"})
+    assigned = _holding(inputs, "assignments").join(measured, on=PARTITION)
+    days = assigned.join(exposed, on=PARTITION, how="full", coalesce=True)
+    return _versions(_with_rules(inputs, days, computed), "version", "outcomes", "exposures")
+
+
+def _metric_moments(inputs: Inputs, computed: pl.DataFrame) -> pl.DataFrame:
+    assigned = _cohorts_of(inputs, "metric_moments")
+    for table in ("exposure_validation", "unit_outcomes"):
+        assigned = assigned.join(inputs.recorded[table].rename({"version": table}), on=PARTITION)
+    before = inputs.recorded["unit_covariates"].rename({"version": "covariates"})
+    cohorts = _with_rules(inputs, assigned.join(before, on=PARTITION, how="left"), computed)
+    upstream = ("version", "exposure_validation", "unit_outcomes", "covariates")
+    return _versions(cohorts, *upstream, "measured_back", "ratios")
+
+
 _WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "deduped_exposures": _deduped_exposures,
     "assignments": _assignments,
@@ -287,8 +335,12 @@ _WANTED: dict[str, Callable[[Inputs, pl.DataFrame], pl.DataFrame]] = {
     "exposure_windows": _exposure_windows,
     "unit_segments": _unit_segments,
     "unit_outcomes": _unit_outcomes,
+    "unit_covariates": _unit_covariates,
     "daily_quality": _daily_quality,
     "stage_counts": _stage_counts,
+    "exposure_delays": _exposure_delays,
+    "cohort_diagnostics": _cohort_diagnostics,
+    "metric_moments": _metric_moments,
 }
 
 

@@ -6,13 +6,13 @@ How units are counted stands in `stage_counts` and `ratio_cells`; the test for d
 from collections.abc import Mapping
 from datetime import date
 
-import numpy as np
 import polars as pl
 from scipy.stats import chi2
 
 from exposure_assets.contracts import Experiment, SampleRatioIntervals, SampleRatios, columns_of
 from exposure_assets.transforms.ratio_cells import ROW, ratio_cells
-from exposure_assets.transforms.sequential_multinomial import Floats, Indices, log_e_values, share_bounds
+from exposure_assets.transforms.runs import Floats, floats_of, starts_of, sums_of
+from exposure_assets.transforms.sequential_multinomial import log_e_values, share_bounds
 
 # Where a variation expects fewer units, the p-value of a chi-square cannot be trusted.
 SMALLEST_EXPECTED = 5
@@ -64,7 +64,7 @@ def sample_ratio_intervals(
     """
     cells = ratio_cells(counts, experiments, data_until).filter("is_cumulative")
     declared = _comparable(cells)
-    starts = _starts(declared, "phase")
+    starts = starts_of(declared, "phase")
     alpha = declared[starts].join(_rules(experiments), on="experiment_id", how="left", maintain_order="left")
     lower, upper = share_bounds(*_numbers(declared), starts, alpha["srm_alpha"].to_numpy())
     return declared.with_columns(
@@ -88,19 +88,8 @@ def _comparable(cells: pl.DataFrame) -> pl.DataFrame:
     return declared.filter(_UNITS.sum().over("phase") > 0)
 
 
-def _starts(cells: pl.DataFrame, *group: str) -> Indices:
-    """Where each run of cells of one group begins."""
-    is_first = pl.any_horizontal((pl.col(name) != pl.col(name).shift()).fill_null(True) for name in group)
-    return cells.select(is_first.arg_true()).to_series().to_numpy().astype(np.int64)
-
-
-def _sums(values: Floats, starts: Indices) -> pl.Series:
-    """The sum of each run, from its first value to its last: a sum of floats depends on their order."""
-    return pl.Series(np.add.reduceat(values, starts), dtype=pl.Float64)
-
-
 def _numbers(cells: pl.DataFrame) -> tuple[Floats, Floats]:
-    return cells["unit_count"].to_numpy().astype(np.float64), cells["declared_share"].to_numpy()
+    return floats_of(cells, "unit_count"), cells["declared_share"].to_numpy()
 
 
 def _by_row(cells: pl.DataFrame) -> pl.DataFrame:
@@ -121,7 +110,7 @@ def _worst(cells: pl.DataFrame) -> pl.DataFrame:
     """Per row the variation that is farthest from its declared share, and how many variations have nobody."""
     expected = _UNITS.sum().over("phase") * _SHARE
     sorted_cells = cells.with_columns(expected=expected).sort("row", "variation_id", "phase")
-    starts = _starts(sorted_cells, "row", "variation_id")
+    starts = starts_of(sorted_cells, "row", "variation_id")
     counts, expected_units = _numbers(sorted_cells)[0], sorted_cells["expected"].to_numpy()
     of_variation = (
         sorted_cells.group_by("row", "variation_id", maintain_order=True)
@@ -131,7 +120,7 @@ def _worst(cells: pl.DataFrame) -> pl.DataFrame:
             declared_units=_UNITS.filter(_SHARE > 0).sum(),
         )
         .with_columns(
-            expected=_sums(expected_units, starts), distance=_sums(abs(counts - expected_units), starts)
+            expected=sums_of(expected_units, starts), distance=sums_of(abs(counts - expected_units), starts)
         )
     )
     deviation = pl.col("distance") / _UNITS.sum().over("row")
@@ -161,10 +150,10 @@ def _chi_squares(cells: pl.DataFrame) -> pl.DataFrame:
     expected = _UNITS.sum().over("phase") * _SHARE
     is_trusted = (pl.col("expected").min().over("phase") >= SMALLEST_EXPECTED) & (pl.len().over("phase") > 1)
     trusted = cells.filter(_SHARE > 0).with_columns(expected=expected).filter(is_trusted)
-    starts = _starts(trusted, "row")
+    starts = starts_of(trusted, "row")
     observed, expected_units = _numbers(trusted)[0], trusted["expected"].to_numpy()
-    statistic = _sums((observed - expected_units) ** 2 / expected_units, starts)
-    totals = _sums(observed, starts)
+    statistic = sums_of((observed - expected_units) ** 2 / expected_units, starts)
+    totals = sums_of(observed, starts)
     rows = trusted.group_by("row", maintain_order=True).agg(
         degrees_of_freedom=pl.len().cast(pl.Int64) - pl.col("phase").n_unique().cast(pl.Int64)
     )
@@ -180,11 +169,11 @@ def _sequential(cells: pl.DataFrame) -> pl.DataFrame:
     """Per cumulative row the smallest inverse of the e-value until its day."""
     cumulative = cells.filter("is_cumulative")
     declared = _comparable(cumulative)
-    starts = _starts(declared, "phase")
+    starts = starts_of(declared, "phase")
     of_phase = declared[starts].select("row")
     evidence = log_e_values(*_numbers(declared), starts)
-    of_rows = _starts(of_phase, "row")
-    of_row = of_phase[of_rows].with_columns(evidence=_sums(evidence, of_rows))
+    of_rows = starts_of(of_phase, "row")
+    of_row = of_phase[of_rows].with_columns(evidence=sums_of(evidence, of_rows))
     rows = cumulative.select("row", *ROW).unique("row", keep="first", maintain_order=True)
     # A row all of whose units are unexpected has no evidence of its own.
     smallest = (-pl.max_horizontal(pl.col("evidence").fill_null(0.0), 0.0)).exp()

@@ -15,11 +15,9 @@ The prior here is even odds between two of them, a = k * s for the two k of `PRI
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp, xlogy
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from exposure_assets.transforms.runs import Floats, Indices
 
 # How many units a prior is worth: a test finds deviations of about 1 / sqrt(k) the soonest. Few, for splits that are
 # broken in an experiment without much traffic; many, for a percent in one that has it.

@@ -32,16 +32,35 @@ def unit_outcomes(
         experiments: The experiments of `validation`.
         metrics: All metrics of the catalog.
     """
-    anchored = _anchored(validation, experiments).with_row_index(_ROW).collect()
-    aggregates = _aggregates(anchored, metric_events, experiments, metrics)
+    return with_metrics(_anchored(validation, experiments), metric_events, experiments, metrics)
+
+
+def with_metrics(
+    windows: pl.LazyFrame,
+    metric_events: pl.LazyFrame,
+    experiments: Mapping[str, Experiment],
+    metrics: Mapping[str, Metric],
+) -> pl.LazyFrame:
+    """Add one column per metric: its value over the unit's events in the window.
+
+    Grain out: the rows of `windows`.
+
+    Args:
+        windows: `experiment_id`, `unit_id` and the instants [`anchor_at`, `window_end_at`) of every unit.
+        metric_events: Obeys `contracts.MetricEvents`; has to cover every window.
+        experiments: The experiments of `windows`.
+        metrics: The metrics that become columns.
+    """
+    numbered = windows.with_row_index(_ROW).collect()
+    aggregates = _aggregates(numbered, metric_events, experiments, metrics)
     return (
-        anchored.lazy()
+        numbered.lazy()
         .join(aggregates.lazy(), on=_ROW, how="left", maintain_order="left")
         .with_columns(
             _completed(metric, [e.id for e in experiments.values() if metric.id in e.outcomes.metrics])
             for metric in metrics.values()
         )
-        .select(*columns_of(UnitOutcomes), *metric_columns(metrics))
+        .select(*numbered.columns[1:], *metric_columns(metrics))
     )
 
 
@@ -122,7 +141,7 @@ def _completed(metric: Metric, listed_by: list[str]) -> pl.Expr:
     value = pl.col(metric.id)
     if metric.aggregation == "converted":
         value = value.fill_null(False)
-    elif metric.aggregation in ("count", "count_distinct_days", "sum"):
+    elif metric.is_zero_without_events:
         value = value.fill_null(0)
     if metric.cap is not None:
         value = pl.when(value > metric.cap).then(pl.lit(metric.cap)).otherwise(value)

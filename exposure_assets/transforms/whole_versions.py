@@ -10,7 +10,7 @@ from datetime import date
 
 import polars as pl
 
-from exposure_assets.contracts import Catalog
+from exposure_assets.contracts import Catalog, Experiment
 from exposure_assets.transforms.digests import digest_of, mixed
 from exposure_assets.transforms.partition_versions import CODE_VERSIONS, VERSION_SCHEMA, Recorded
 
@@ -43,6 +43,29 @@ def _sample_ratio_rules(catalog: Catalog) -> object:
     )
 
 
+def _quality_rules(catalog: Catalog) -> object:
+    return sorted(
+        (e.id, e.start, e.exposure.observe_days, e.outcomes.window_days, repr(e.guardrails), _ends(e))
+        for e in catalog.experiments.values()
+    ), _sample_ratio_rules(catalog)
+
+
+def _ends(experiment: Experiment) -> str:
+    return repr((experiment.enrollment.last_date, experiment.last_exposure_date))
+
+
+def _result_rules(catalog: Catalog) -> object:
+    return sorted(
+        (
+            e.id,
+            e.control.id,
+            sorted(v.id for v in e.variations),
+            repr((e.results, e.outcomes.metrics, e.last_completion_date)),
+        )
+        for e in catalog.experiments.values()
+    )
+
+
 def _explaining_rules(catalog: Catalog) -> object:
     """What decides about a drop and about what the steps read; numbers of the sample ratios are no part of it."""
     rules = []
@@ -58,6 +81,21 @@ WHOLE_TABLES: dict[str, Whole] = {
     "experiment_overlap": Whole(("assignments",), _variations),
     "sample_ratios": Whole(("stage_counts",), _sample_ratio_rules, is_as_of=True),
     "sample_ratio_intervals": Whole(("stage_counts",), _sample_ratio_rules, is_as_of=True),
+    "experiment_quality_report": Whole(
+        (
+            "stage_counts",
+            "sample_ratios",
+            "daily_quality",
+            "cohort_diagnostics",
+            "exposure_delays",
+            "exposure_waterfall",
+        ),
+        _quality_rules,
+        is_as_of=True,
+    ),
+    "experiment_results": Whole(
+        ("metric_moments", "experiment_quality_report"), _result_rules, is_as_of=True
+    ),
     # It reads raw rows too: what of them leaves these tables as they are explains nothing else.
     "explanations": Whole(("stage_counts", "daily_quality"), _explaining_rules, is_as_of=True),
 }

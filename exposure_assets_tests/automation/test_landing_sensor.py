@@ -134,6 +134,9 @@ def test_another_rule_of_an_experiment_refreshes_that_experiment_alone(ticking: 
         "unit_outcomes",
         "daily_quality",
         "stage_counts",
+        "exposure_delays",
+        "cohort_diagnostics",
+        "metric_moments",
     }
     assert ticking.installation.differences() == {}
 
@@ -149,9 +152,27 @@ def test_other_allocations_and_thresholds_test_the_sample_ratios_anew_and_nothin
     )
     assert {assets for assets, _, _ in ticking.settle()} == {
         "experiments,variations",
-        "sample_ratio_intervals,sample_ratios",
+        "experiment_quality_report,experiment_results,sample_ratio_intervals,sample_ratios",
     }
     assert ticking.installation.table("sample_ratios").filter(experiment_id=FIRST)["is_mismatch"].any()
+    assert ticking.installation.differences() == {}
+
+
+def test_another_alpha_compares_anew_and_sums_up_nothing(ticking: Ticking):
+    edit(ticking, FIRST, "[exposure]", "[results]\nalpha = 0.25\n\n[exposure]")
+    assert {assets for assets, _, _ in ticking.settle()} == {"experiments,variations", "experiment_results"}
+    assert set(ticking.installation.table("experiment_results").filter(experiment_id=FIRST)["alpha"]) == {
+        0.25
+    }
+
+
+def test_covariates_are_looked_up_and_summed_up_and_change_no_outcome(ticking: Ticking):
+    edit(ticking, FIRST, "[exposure]", "[results]\ncovariate_days = 2\n\n[exposure]")
+    requested = ticking.settle()
+    assert staged(requested) == []
+    assert {experiment for _, _, experiment in cells(requested)} == {FIRST}
+    assert {table for table, _, _ in cells(requested)} == {"unit_covariates", "metric_moments"}
+    assert not ticking.installation.table("unit_covariates").is_empty()
     assert ticking.installation.differences() == {}
 
 
@@ -178,7 +199,7 @@ def test_a_new_experiment_gets_its_partitions_and_the_others_stay_as_they_are(ti
     assert staged(requested) == [("2026-01-05", "2026-01-06")]
     assert {(a, f) for a, f, _ in requested if "|" in f} == {
         ("deduped_exposures", "2026-01-05|brand-new"),
-        ("daily_quality", "2026-01-05|brand-new"),
+        ("cohort_diagnostics,daily_quality", "2026-01-05|brand-new"),
     }
     assert ticking.installation.differences() == {}
 

@@ -38,7 +38,7 @@ event = "page_view"
 start = -3
 """
 COHORT_TABLES = {"exposure_validation", "exposure_windows", "unit_segments", "unit_outcomes", "daily_quality"}
-COHORT_TABLES |= {"stage_counts"}
+COHORT_TABLES |= {"stage_counts", "exposure_delays", "cohort_diagnostics", "metric_moments"}
 
 
 @pytest.fixture(scope="module")

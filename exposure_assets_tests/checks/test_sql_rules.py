@@ -15,7 +15,9 @@ from exposure_assets.checks import (
     deduped_exposures,
     exposure_validation,
     exposure_windows,
+    metric_moments,
     stage_counts,
+    unit_covariates,
     unit_outcomes,
     unit_segments,
 )
@@ -31,7 +33,9 @@ RULES = {
         deduped_exposures,
         exposure_validation,
         exposure_windows,
+        metric_moments,
         stage_counts,
+        unit_covariates,
         unit_outcomes,
         unit_segments,
     )
@@ -154,6 +158,27 @@ def segment(number: int, segment_id: str = "seen", **changes: Any) -> tuple[str,
     return "unit_segments", row | changes
 
 
+def covariate(number: int, metric_id: str = "orders", **changes: Any) -> tuple[str, dict[str, Any]]:
+    """What the unit did before its assignment."""
+    row = {"unit_id": f"unit of {number}", "assignment_date": day(number), "metric_id": metric_id}
+    return "unit_covariates", row | {"window_end_at": at(number)} | changes
+
+
+def moment(number: int, **units: int) -> list[tuple[str, dict[str, Any]]]:
+    """So many units of each basis, of which one has no value."""
+    row = {
+        "assignment_date": day(number),
+        "variation_id": "a",
+        "is_conflicting": False,
+        "metric_id": "orders",
+    }
+    row |= {"missing_unit_count": 1}
+    return [
+        ("metric_moments", row | {"analysis_basis": basis, "unit_count": count - 1})
+        for basis, count in units.items()
+    ]
+
+
 def cut(number: int, **flags: bool | None) -> tuple[str, dict[str, Any]]:
     """A row of outcomes with its flags."""
     row = {"unit_id": f"unit of {number}", "assignment_date": day(number), "orders": 3, "is_in_seen": True}
@@ -263,6 +288,26 @@ CASES = [
         ],
     ),
     ("every_accepted_exposure_is_counted_once", lambda n: exposures(n, 3, 2), lambda n: exposures(n, 3, 3)),
+    (
+        "every_assignment_has_every_covariate",
+        lambda n: [assignment(n), assignment(n), covariate(n)],
+        lambda n: [assignment(n), covariate(n), covariate(n, "revenue")],
+    ),
+    (
+        "covariates_end_with_the_assignment",
+        lambda n: [assignment(n), covariate(n, window_end_at=at(n, microseconds=1))],
+        lambda n: [assignment(n), covariate(n)],
+    ),
+    (
+        "every_unit_is_in_its_bases_once",
+        lambda n: [assignment(n), verdict(n), *moment(n, assigned=1, exposed=2)],
+        lambda n: [assignment(n), verdict(n), *moment(n, assigned=1, exposed=1, valid_exposed=1)],
+    ),
+    (
+        "every_unit_is_in_its_bases_once",
+        lambda n: [assignment(n), verdict(n), *moment(n, not_exposed=1)],
+        lambda n: [assignment(n), verdict(n), *moment(n, valid_exposed=1)],
+    ),
     (
         "statuses_sum_to_assigned_units",
         lambda n: [verdict(n), *quality(n, 2, 2)],

@@ -18,9 +18,12 @@ from exposure_assets.contracts import (
     Experiment,
     ExposureRules,
     ExposureSource,
+    Guardrails,
     Metric,
     OutcomeRules,
     QualityRules,
+    Ratio,
+    ResultRules,
     Segment,
     UnitOutcomes,
     Variation,
@@ -41,6 +44,9 @@ TABLES: dict[str, type[BaseModel]] = {
     "[[segments]]": Segment,
     "[outcomes]": OutcomeRules,
     "[quality]": QualityRules,
+    "[guardrails]": Guardrails,
+    "[results]": ResultRules,
+    "[[results.ratios]]": Ratio,
     "metrics/": Metric,
     "exposure_sources/": ExposureSource,
     "Conditions": Condition,
@@ -160,7 +166,7 @@ def test_the_how_to_has_a_row_for_every_key_with_its_default(title, model):
         if field.is_required():
             return "required"
         match field.default:
-            case OutcomeRules() | QualityRules():
+            case OutcomeRules() | QualityRules() | Guardrails() | ResultRules():
                 return "its defaults"
             case None | False:
                 return {None: "none", False: "false"}[field.default]
@@ -168,6 +174,8 @@ def test_the_how_to_has_a_row_for_every_key_with_its_default(title, model):
                 return "[]"
             case (only,):
                 return only
+            case (*several,):
+                return ", ".join(several)
             case value:
                 return str(value)
 

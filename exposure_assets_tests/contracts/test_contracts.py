@@ -16,7 +16,15 @@ from exposure_assets.contracts import (
     metric_columns,
     table_name,
 )
-from exposure_assets_tests.contracts.good_rows import AFTER, BEFORE, DAY, GOOD, NOON, NOTHING_COUNTED
+from exposure_assets_tests.contracts.good_rows import (
+    AFTER,
+    BEFORE,
+    DAY,
+    GOOD,
+    NOON,
+    NOTHING_COUNTED,
+    QUALITY_COUNTS,
+)
 
 TABLES = {**WAREHOUSE_TABLES, **STAGED_TABLES}
 UNEXPOSED = {
@@ -34,6 +42,9 @@ UNEXPOSED = {
 RATIO_TESTED = {"statistic": 0.0, "degrees_of_freedom": 1, "p_value": 1.0, "effect_size": 0.0}
 SEQUENTIAL = {"is_cumulative": True, "sequential_p_value": 1.0, "is_sequential_mismatch": False}
 TESTED = {"chi_square": 0.0, "degrees_of_freedom": 1, "p_value": 1.0}
+LIFT = {"absolute_lift": 0.5, "absolute_lift_lower": 0.0, "absolute_lift_upper": 1.0}
+REFUSED = {"is_valid_for_analysis": False, "refused_by": ["crossovers"]}
+RESULT_COUNTS = [name for name in GOOD["experiment_results"] if name.endswith("unit_count")]
 # Table, what a bad row says instead, and the rule that has to name it.
 BAD: list[tuple[str, dict[str, Any], str]] = [
     ("experiments", {"grace_minutes": -1}, "greater_than_or_equal_to(0)"),
@@ -174,6 +185,25 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("sample_ratio_intervals", {"lower_share": -0.5}, "greater_than_or_equal_to(0.0)"),
     ("sample_ratio_intervals", {"upper_share": 1.5}, "less_than_or_equal_to(1.0)"),
     ("sample_ratio_intervals", {"upper_share": 0.9}, "the observed share is in its interval"),
+    ("exposure_delays", {"from_seconds": 61}, "isin"),
+    ("exposure_delays", {"unit_count": 0}, "greater_than_or_equal_to(1)"),
+    ("exposure_delays", {"exposed_date": DAY.replace(day=9)}, "nobody is first exposed before"),
+    ("cohort_diagnostics", {"assignment_count": 0}, "every unit has an assignment"),
+    ("cohort_diagnostics", {"early_outcome_units": 2}, "every unit has an assignment"),
+    *(
+        ("cohort_diagnostics", {name: -1}, "greater_than_or_equal_to(0)")
+        for name in ("assigned_units", "assignment_count", "early_outcome_units", "exposed_on_day_units")
+    ),
+    ("experiment_quality_report", {"is_valid_for_analysis": False}, "an experiment is valid exactly when"),
+    ("experiment_quality_report", {"failed_guardrails": ["mismatches"]}, "an experiment is valid exactly"),
+    ("experiment_quality_report", {"warnings": ["mismatch"]}, "guardrails are known"),
+    ("experiment_quality_report", {"warnings": ["mismatches"] * 2}, "guardrails are known"),
+    ("experiment_quality_report", {"exposed_units": 1}, "no stage has more units"),
+    ("experiment_quality_report", {"completed_units": 1}, "no stage has more units"),
+    *(("experiment_quality_report", {name: -1}, "greater_than_or_equal_to(0)") for name in QUALITY_COUNTS),
+    ("experiment_quality_report", {"crossover_rate": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("experiment_quality_report", {"srm_exposed_p_value": -0.5}, "greater_than_or_equal_to(0.0)"),
+    ("experiment_quality_report", {"delay_effect_size": -0.5}, "greater_than_or_equal_to(0.0)"),
     ("explanations", {"step": "weather"}, "isin"),
     ("explanations", {"verdict": "bad"}, "isin"),
     ("explanations", {"cause": "magic"}, "isin"),
@@ -189,6 +219,31 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("explanations", {"found_units": -1}, "greater_than_or_equal_to(0)"),
     ("explanations", {"expected_units": -1.0}, "greater_than_or_equal_to(0.0)"),
     ("exposure_events", {"exposure_date": DAY.replace(day=9)}, "exposure_date is the UTC day"),
+    ("unit_covariates", {"window_start_at": NOON}, "the window lies before"),
+    ("unit_covariates", {"window_end_at": NOON.replace(day=11)}, "the window lies before"),
+    ("metric_moments", {"analysis_basis": "seen"}, "isin"),
+    ("metric_moments", {"unit_count": -1}, "greater_than_or_equal_to(0)"),
+    ("metric_moments", {"missing_unit_count": -1}, "greater_than_or_equal_to(0)"),
+    ("metric_moments", {"value_value_comoment": -0.5}, "greater_than_or_equal_to(0.0)"),
+    ("metric_moments", {"unit_count": 0}, "no cell is without units"),
+    ("metric_moments", {"unit_count": 0, "missing_unit_count": 1}, "those with a value have moments"),
+    ("metric_moments", {"denominator_mean": 1.0}, "two parts have a comoment"),
+    ("metric_moments", {"value_covariate_comoment": 1.0}, "two parts have a comoment"),
+    ("metric_moments", {"completed_date": DAY.replace(day=9)}, "no unit is complete before"),
+    ("experiment_results", {"analysis_basis": "seen"}, "isin"),
+    ("experiment_results", {"method": "guess"}, "isin"),
+    *(("experiment_results", {name: -1}, "greater_than_or_equal_to(0)") for name in RESULT_COUNTS),
+    ("experiment_results", {"p_value": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("experiment_results", {"p_value": 0.5, "adjusted_p_value": 1.5}, "less_than_or_equal_to(1.0)"),
+    ("experiment_results", {"p_value": 0.5, "adjusted_p_value": 0.4}, "adjusting raises no evidence"),
+    ("experiment_results", {**LIFT, "absolute_lift": 3.0}, "an estimate lies in its interval"),
+    ("experiment_results", {"alpha": 0.0}, "greater_than(0.0)"),
+    ("experiment_results", {"alpha": 1.0}, "less_than(1.0)"),
+    ("experiment_results", {**LIFT, **REFUSED}, "an invalid experiment has no estimates"),
+    ("experiment_results", {"p_value": 0.5, **REFUSED}, "an invalid experiment has no estimates"),
+    ("experiment_results", {"refused_by": ["crossovers"]}, "only an invalid experiment"),
+    ("experiment_results", {"is_forced": True}, "only an invalid experiment"),
+    ("experiment_results", {"variation_id": "control"}, "the treatment is not the control"),
 ]
 
 

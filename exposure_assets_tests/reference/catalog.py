@@ -3,7 +3,7 @@ It does not judge a catalog: that a wrong one is refused is tested elsewhere.
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,12 @@ class Experiment:
     # The declared share of every variation, for the cohorts from a day on; alpha and smallest deviation of a mismatch.
     shares: tuple[tuple[date, dict[str, float]], ...] = ()
     srm_rules: tuple[float, float] = (0.001, 0.002)
+    guardrails: dict[str, Any] = field(default_factory=dict)
     windows: tuple[dict[str, Any], ...] = ()
     segments: tuple[dict[str, Any], ...] = ()
+    # Days before the assignment that covariates look at; ids, numerators and denominators of ratios.
+    covariate_days: int = 0
+    ratios: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,7 @@ def _source(stem: str, toml: dict[str, Any]) -> Source:
 def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experiment:
     exposure = toml["exposure"]
     outcomes, quality = toml.get("outcomes", {}), toml.get("quality", {})
+    results = toml.get("results", {})
     windows = {
         "max_days_after_assignment": exposure.get("max_days_after_assignment", 7),
         "observe_days": exposure.get("observe_days", 14),
@@ -184,8 +189,11 @@ def _experiment(stem: str, toml: dict[str, Any], horizon_days: int) -> Experimen
         metric_ids=tuple(outcomes.get("metrics", ())),
         shares=_shares(start, toml),
         srm_rules=(quality.get("srm_alpha", 0.001), quality.get("srm_min_deviation", 0.002)),
+        guardrails=toml.get("guardrails", {}),
         windows=tuple(exposure.get("windows", ())),
         segments=tuple(toml.get("segments", ())),
+        covariate_days=results.get("covariate_days", 0),
+        ratios=tuple((r["id"], r["numerator"], r["denominator"]) for r in results.get("ratios", ())),
     )
 
 

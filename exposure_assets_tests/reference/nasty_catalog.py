@@ -146,6 +146,21 @@ SEGMENTS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 
+RESULTS: dict[str, dict[str, Any]] = {
+    "checkout-button": {
+        "covariate_days": 9,
+        "ratios": [
+            {"id": "total_per_order", "numerator": "total", "denominator": "order"},
+            {"id": "smallest-of-mean", "numerator": "smallest", "denominator": "mean_price"},
+        ],
+    },
+    "same_day": {
+        "multiple_comparisons": "benjamini-hochberg",
+        "ratios": [{"id": "total_per_order", "numerator": "bought", "denominator": "total"}],
+    },
+    "007": {"covariate_days": 1, "alpha": 0.2, "multiple_comparisons": "none"},
+}
+
 
 def experiments(first_day: date) -> dict[str, dict[str, Any]]:
     """Every experiment as its TOML says it; all run within the eight weeks after `first_day`."""
@@ -295,6 +310,8 @@ def write_catalog(catalog: Path, first_day: date) -> None:
         for section in ("exposure", "outcomes"):
             if section in experiment:
                 lines += [f"[{section}]", *_table(experiment[section])]
+        if stem in RESULTS:
+            lines += ["[results]", *_table(RESULTS[stem])]
         for header, tables in (("exposure.windows", WINDOWS), ("segments", SEGMENTS)):
             for table in tables.get(stem, []):
                 lines += [f"[[{header}]]", *_table(table)]

@@ -184,13 +184,16 @@ def _inverse_evidence(counted: list[Row], declared: Declared) -> float:
     for units, shares in _phases(counted, declared):
         compared = [variation for variation, share in shares.items() if share > 0]
         counts = tuple(units[variation] for variation in compared)
-        evidence += _log_evidence(counts, tuple(shares[variation] for variation in compared))
+        evidence += log_evidence(counts, tuple(shares[variation] for variation in compared))
     return math.exp(-max(evidence, 0.0))
 
 
 # Most days and stages bring no new units.
 @cache
-def _log_evidence(counts: tuple[int, ...], shares: tuple[float, ...]) -> float:
-    of_priors = [math.fsum(map(math.log, _added(counts, shares, k))) for k in PRIOR_UNITS]
+def log_evidence(
+    counts: tuple[int, ...], shares: tuple[float, ...], priors: tuple[int, ...] = PRIOR_UNITS
+) -> float:
+    """The logarithm of the e-value, of many units: the evidence of each prior is added up, unit by unit."""
+    of_priors = [math.fsum(map(math.log, _added(counts, shares, k))) for k in priors]
     largest = max(of_priors)
     return largest + math.log(sum(math.exp(one - largest) for one in of_priors) / len(of_priors))

@@ -10,12 +10,15 @@ from typing import Any
 from exposure_assets_tests.reference.assigning import Assignment, canonical_assignments, judge_assignments
 from exposure_assets_tests.reference.catalog import Catalog, read_catalog
 from exposure_assets_tests.reference.classifying import Classified, Exposure, classify
+from exposure_assets_tests.reference.diagnostics import cohort_diagnostics, exposure_delays
 from exposure_assets_tests.reference.fields import sort_key
+from exposure_assets_tests.reference.moments import metric_moments, unit_covariates
 from exposure_assets_tests.reference.outcomes import unit_outcomes
 from exposure_assets_tests.reference.overlap import experiment_overlap
 from exposure_assets_tests.reference.quality import daily_quality
 from exposure_assets_tests.reference.ratios import sample_ratios_of_all
 from exposure_assets_tests.reference.reading import AssignmentRow, EventRow, read_assignments, read_events
+from exposure_assets_tests.reference.report import quality_report
 from exposure_assets_tests.reference.stages import stage_counts
 from exposure_assets_tests.reference.validating import dedupe_exposures, validate
 from exposure_assets_tests.reference.windows import exposure_windows, unit_segments
@@ -37,6 +40,7 @@ GRAINS = {
     "exposure_windows": ("experiment_id", "unit_id", "exposure_window_id", "analysis_window_id"),
     "unit_segments": ("experiment_id", "unit_id", "segment_id"),
     "unit_outcomes": ("experiment_id", "unit_id"),
+    "unit_covariates": ("experiment_id", "unit_id", "metric_id"),
     "daily_quality": ("experiment_id", "assignment_date", "variation_id"),
     "stage_counts": (
         "experiment_id",
@@ -45,6 +49,18 @@ GRAINS = {
         "is_conflicting",
         "stage",
         "reached_date",
+    ),
+    "exposure_delays": ("experiment_id", "assignment_date", "variation_id", "exposed_date", "from_seconds"),
+    "cohort_diagnostics": ("experiment_id", "assignment_date"),
+    "experiment_quality_report": ("experiment_id", "as_of_date"),
+    "metric_moments": (
+        "experiment_id",
+        "assignment_date",
+        "variation_id",
+        "is_conflicting",
+        "analysis_basis",
+        "metric_id",
+        "completed_date",
     ),
     "sample_ratios": ("experiment_id", "as_of_date", "stage", "is_cumulative", "has_conflicting_units"),
     "experiment_overlap": (
@@ -111,7 +127,18 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         )
         for verdict in verdicts
     ]
+    covariates = [
+        row
+        for assignment in assignments.values()
+        for row in unit_covariates(
+            assignment,
+            rules.experiments[assignment.experiment_id],
+            rules.metrics,
+            events_of.get(assignment.unit_id, {}),
+        )
+    ]
     stages = stage_counts(assignments, verdicts, outcomes)
+    last_day = _last_day(accepted, events, rules)
     tables = {
         "exposure_events": [_exposure_row(exposure) for exposure in events.exposures],
         "assignments": [_assignment_row(assignment) for assignment in assignments.values()],
@@ -121,13 +148,18 @@ def compute_tables(landing: Path, catalog: Path, horizon_days: int = 28) -> dict
         "unit_segments": [row for rows in segments.values() for row in rows],
         "unit_outcomes": outcomes,
         "daily_quality": daily_quality(verdicts, events.exposures, assignments, rules),
+        "unit_covariates": covariates,
         "stage_counts": stages,
-        "sample_ratios": sample_ratios_of_all(stages, rules, _last_day(accepted, events, rules)),
+        "sample_ratios": sample_ratios_of_all(stages, rules, last_day),
+        "exposure_delays": exposure_delays(verdicts),
+        "cohort_diagnostics": cohort_diagnostics(assignments, outcomes, events.exposures, rules, events_of),
+        "metric_moments": metric_moments(assignments, verdicts, outcomes, covariates, rules.experiments),
         "experiment_overlap": experiment_overlap(assignments, rules),
         "exposure_waterfall": _waterfall(events),
         "credit_ledger": _credit_ledger(events),
         "rejected_events": _rejected(events, rejected),
     }
+    tables["experiment_quality_report"] = quality_report(tables, rules, last_day)
     return {
         name: sorted(rows, key=lambda row: sort_key(*(row[column] for column in GRAINS[name])))
         for name, rows in tables.items()

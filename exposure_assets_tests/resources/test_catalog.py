@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exposure_assets.contracts import (
+    GUARDRAILS,
     Condition,
     Experiment,
     ExposureRules,
+    Guardrails,
     OutcomeRules,
     QualityRules,
     Variation,
@@ -276,6 +278,11 @@ def experiments(draw: st.DrawFn) -> Experiment:
             critical_exposure_rate=draw(st.floats(0, 0.7)),
             shift_z=draw(st.floats(0, 100)),
         ),
+        guardrails=Guardrails(
+            minimum_units=draw(st.integers(0, 10**9)),
+            mismatch_rate=draw(st.floats(0, 1)),
+            off=tuple(draw(st.lists(st.sampled_from(GUARDRAILS), unique=True))),
+        ),
     )
 
 
@@ -288,7 +295,9 @@ def as_toml(experiment: Experiment) -> str:
 
     values = experiment.model_dump(exclude_none=True, exclude={"id"})
     tables = [("[[variations]]", values.pop("variations"))]
-    tables += [(f"[{name}]", [values.pop(name)]) for name in ("exposure", "outcomes", "quality")]
+    tables += [
+        (f"[{name}]", [values.pop(name)]) for name in ("exposure", "outcomes", "quality", "guardrails")
+    ]
     lines = [line(*item) for item in values.items()]
     for title, rows in tables:
         for row in rows:

@@ -142,7 +142,7 @@ def test_an_id_that_is_no_slug_is_refused(tmp_path, stem):
 def test_an_unknown_key_names_the_nearest_known_one(tmp_path):
     assert problems_of_experiment(tmp_path, ("end =", "ends =")) == [
         "experiments/a.toml: ends: found an unknown key, expected one of name, owner, start, end, "
-        "enrollment_days, variations, exposure, outcomes, allocation_phases, quality, segments; "
+        "enrollment_days, variations, exposure, outcomes, allocation_phases, quality, guardrails, results, segments; "
         "did you mean 'end'?"
     ]
 

@@ -13,12 +13,14 @@ from polars.testing import assert_frame_equal
 from exposure_assets.contracts import (
     Assignments,
     DedupedExposures,
+    ExperimentQualityReport,
     Experiments,
     ExposureWaterfall,
     Variations,
     columns_of,
     empty_frame,
 )
+from exposure_assets_tests.contracts.good_rows import GOOD
 from exposure_assets_tests.resources.warehouse_rows import assigned, day, part, units
 from resources.warehouse import (
     FrameMismatch,
@@ -70,6 +72,20 @@ def test_ids_come_back_untouched_whatever_they_hold(warehouse_url: str):
     assert_frame_equal(warehouse.scan(Assignments).collect(), written, check_row_order=False)
     for unit in NASTY_IDS:
         assert warehouse.scan(Assignments).filter(pl.col("unit_id") == unit).collect().height == 1
+
+
+def test_empty_lists_are_written_without_a_word(warehouse_url: str, capfd: pytest.CaptureFixture[str]):
+    row = {**GOOD["experiment_quality_report"], "warnings": []}
+    rows = pl.DataFrame(
+        [{**row, "experiment_id": id_} for id_ in ("a", "b")], schema=columns_of(ExperimentQualityReport)
+    )
+    # Lists out of an expression share a buffer without bytes; those out of Python have none.
+    nothing = pl.concat_list(pl.when(False).then(pl.lit("none"))).list.drop_nulls()
+    written = rows.with_columns(failed_guardrails=nothing)
+    Warehouse(warehouse_url).replace(ExperimentQualityReport, [written], [PartitionSlice()])
+    assert capfd.readouterr().err == ""
+    found = Warehouse(warehouse_url).scan(ExperimentQualityReport).collect()
+    assert_frame_equal(found, written, check_row_order=False)
 
 
 @pytest.mark.parametrize(

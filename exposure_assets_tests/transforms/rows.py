@@ -67,7 +67,11 @@ def january(day: int) -> date:
 def experiment(experiment_id: str = "exp", /, **rules: Any) -> Experiment:
     """An experiment from 5 to 25 January; rules of [exposure] and [outcomes] may be given side by side."""
     outcomes = {key: rules.pop(key) for key in ("anchor", "window_days", "metrics") if key in rules}
-    top = {key: rules.pop(key) for key in ("start", "end", "enrollment_days", "segments") if key in rules}
+    top = {
+        key: rules.pop(key)
+        for key in ("start", "end", "enrollment_days", "segments", "results")
+        if key in rules
+    }
     variations = (
         {"id": "control", "allocation": 0.5, "is_control": True},
         {"id": "treatment", "allocation": 0.5},
