@@ -1,8 +1,8 @@
 """What tests of sample ratios are worth: how often right splits are called wrong, how soon wrong ones are found.
 
 `python -m benchmarks.sample_ratio [SEED]` simulates experiments of 60 days, lets `sample_ratios` judge all units until
-each day, and looks every day: with the chi-square, with the chi-square at a 60th of alpha (Bonferroni), and with the
-sequential test, each at both alphas.
+each day, and looks every day: with the chi-square, with it at the part of alpha that the quality report takes and at a
+60th (Bonferroni), and with the sequential test, each at both alphas.
 """
 
 import sys
@@ -15,12 +15,13 @@ import numpy as np
 import polars as pl
 
 from exposure_assets.contracts import Experiment, StageCounts, columns_of
+from exposure_assets.transforms.guardrails import RATIO_LOOKS
 from exposure_assets.transforms.sample_ratios import sample_ratios
 
 _DAYS, _PER_BATCH = 60, 500
 _START = date(2026, 1, 1)
 _ALPHAS = (0.05, 0.001)
-_LOOKS = ("chi-square", "chi-square, 1/60", "sequential")
+_LOOKS = ("chi-square", f"chi-square, 1/{RATIO_LOOKS}", "chi-square, 1/60", "sequential")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,12 @@ def _first_days(scenario: Scenario, generator: np.random.Generator) -> np.ndarra
         alarms = [
             alarm
             for alpha in _ALPHAS
-            for alarm in (chi_square < alpha, chi_square < alpha / _DAYS, sequential < alpha)
+            for alarm in (
+                chi_square < alpha,
+                chi_square < alpha / RATIO_LOOKS,
+                chi_square < alpha / _DAYS,
+                sequential < alpha,
+            )
         ]
         found.append([np.where(alarm.any(1), alarm.argmax(1) + 1.0, np.inf) for alarm in alarms])
     return np.concatenate(found, axis=1)

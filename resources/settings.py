@@ -26,6 +26,7 @@ class Settings:
     `catalog` and `staging` are folders.
     `horizon_days` bounds every window of an experiment. `alerts` are apprise URLs, `ui_url` is where alerts link to,
     and a landing zone without a new file for `silent_hours` is silent. `owner` owns the assets in Dagster's page.
+    `reports` is the folder of the pages of experiments; without, it lies beside `staging`.
     """
 
     landing: str
@@ -38,6 +39,12 @@ class Settings:
     ui_url: str = "http://127.0.0.1:3000"
     silent_hours: int = 36
     owner: str = DEFAULT_OWNER
+    reports: Path | None = None
+
+    @property
+    def report_folder(self) -> Path:
+        """Where the pages of experiments are written."""
+        return self.reports or self.staging.parent / "reports"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -50,6 +57,7 @@ class Settings:
         def setting(name: str, default: str) -> str:
             return environment.get(name) or default
 
+        reports = setting("EXPOSURES_REPORTS", "")
         return cls(
             landing=setting("EXPOSURES_LANDING", "data/landing"),
             catalog=Path(setting("EXPOSURES_CATALOG", "catalog")),
@@ -64,13 +72,14 @@ class Settings:
             silent_hours=_positive(
                 "EXPOSURES_SILENT_HOURS", setting("EXPOSURES_SILENT_HOURS", "36"), "hours", 8760
             ),
+            reports=_folder("EXPOSURES_REPORTS", reports, "pages") if reports else None,
         )
 
 
-def _folder(name: str, text: str) -> Path:
+def _folder(name: str, text: str, what: str = "staged files") -> Path:
     if "://" in text and not text.startswith("file://"):
         raise SettingError(
-            f"{name}={text}: found a URL, expected a folder; staging relies on atomic renames, "
+            f"{name}={text}: found a URL, expected a folder; {what} rely on atomic renames, "
             "so give a local or mounted folder."
         )
     return Path(text.removeprefix("file://"))

@@ -81,9 +81,38 @@ class Browser:
         self._call("Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=False)
         self._call("Page.navigate", url=url)
         missing = [text for text in texts if not self._appears(text)]
-        _write_small(self._still(), picture)
+        write_small(self._still(), picture)
         if missing:
             raise PageNeverReady(f"{url}: {missing} did not appear in 90 seconds; see {picture}")
+
+    def open(self, url: str, width: int, scheme: str = "light") -> None:
+        """Open a page without scripts as a window of that width shows it, in a light or a dark scheme."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=HEIGHT,
+            deviceScaleFactor=1,
+            mobile=width < WIDTH / 2,
+        )
+        scheme_asked_for = {"name": "prefers-color-scheme", "value": scheme}
+        self._call("Emulation.setEmulatedMedia", features=[scheme_asked_for])
+        self._call("Page.navigate", url=url)
+        deadline = time.monotonic() + 30
+        while self._evaluate("[location.href, document.readyState].join()") != f"{url},complete":
+            if time.monotonic() > deadline:
+                raise PageNeverReady(f"{url}: was not loaded in 30 seconds")
+            time.sleep(0.05)
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of a JavaScript expression on the page that is open."""
+        return self._evaluate(expression)
+
+    def picture(self, height: int | None = None) -> bytes:
+        """The page that is open as a PNG: from its top, so many pixels or all of it."""
+        if height is None:
+            return self._png(captureBeyondViewport=True)
+        width = self._evaluate("innerWidth")
+        return self._png(clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1})
 
     def time(self, url: str, text: str) -> tuple[float, list[tuple[str, float]]]:
         """Seconds until a page shows a text and stands still, and those of its GraphQL queries, slowest first."""
@@ -121,10 +150,13 @@ class Browser:
         pictures: list[bytes] = []
         while time.monotonic() < deadline:
             time.sleep(1)
-            pictures.append(base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"]))
+            pictures.append(self._png())
             if len(pictures) >= 3 and len(set(pictures[-3:])) == 1:
                 break
         return pictures[-1]
+
+    def _png(self, **parameters: Any) -> bytes:
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png", **parameters)["data"])
 
     def _evaluate(self, expression: str) -> Any:
         return self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get(
@@ -140,9 +172,9 @@ class Browser:
                 return message.get("result", {})
 
 
-def _write_small(png: bytes, picture: Path) -> None:
+def write_small(png: bytes, picture: Path, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
     """Write with as many colours, of a palette of 256 at most, as keep the file small."""
-    image = Image.open(io.BytesIO(png)).convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    image = Image.open(io.BytesIO(png)).convert("RGB").resize(size, Image.Resampling.LANCZOS)
     for colours in (256, 128, 64, 32):
         buffer = io.BytesIO()
         image.quantize(colours, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)

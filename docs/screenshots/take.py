@@ -20,13 +20,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from docs.screenshots.browser import Browser
+from docs.screenshots.browser import Browser, write_small
 from exposure_assets.simulation import SimulationPlan, simulate
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 COMMAND = "from exposure_assets.cli import main; main()"
 DAYS = 21
+REPORTED, REPORT_SIZE = "search-ranking", (1000, 1250)
 FAILED_CHECK = "landing_files_are_readable"
 
 
@@ -83,6 +84,9 @@ def main() -> None:
                     path = page.path.format(day=datetime.now(UTC).date() - timedelta(days=14))
                     browser.take(address + path, page.texts, page.scale, picture)
                     print(f"{picture.name}: {picture.stat().st_size / 1000:.0f} kB")
+            if not options.only or "report" in options.only:
+                browser.open(Path(folder, "reports", f"{REPORTED}.html").as_uri(), REPORT_SIZE[0])
+                write_small(browser.picture(REPORT_SIZE[1]), options.output / "report.png", REPORT_SIZE)
 
 
 def demonstration(folder: Path) -> dict[str, str]:

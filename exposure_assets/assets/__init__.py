@@ -7,6 +7,7 @@ from exposure_assets.assets.daily_quality import daily_quality
 from exposure_assets.assets.deduped_exposures import deduped_exposures
 from exposure_assets.assets.experiment_overlap import experiment_overlap
 from exposure_assets.assets.experiment_quality_report import experiment_quality_report
+from exposure_assets.assets.experiment_reports import experiment_reports
 from exposure_assets.assets.experiment_results import experiment_results
 from exposure_assets.assets.explanations import explanations
 from exposure_assets.assets.exposure_delays import exposure_delays
@@ -30,6 +31,7 @@ CATALOG_ASSETS = (
     sample_ratio_intervals,
     experiment_quality_report,
     experiment_results,
+    experiment_reports,
     explanations,
 )
 TABLE_ASSETS = (

@@ -238,6 +238,27 @@ def exposures(
 
 
 @app.command()
+def report(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id in the catalog.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The page to write, as HTML.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"], metavar="DAY", help="As of the end of this UTC day; default: the last."
+        ),
+    ] = None,
+) -> None:
+    """Write the page of an experiment: fit for a decision or not and why, losses, rates, sample ratios, results.
+
+    It is one file without scripts that needs no network, and shows what the tables hold now.
+    """
+    from exposure_assets.cli.report_command import EXPECTED, run_report
+
+    with as_sentences(*EXPECTED):
+        print(run_report(experiment, _day(day), output))
+
+
+@app.command()
 def results(
     experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id in the catalog.")],
     day: Annotated[

@@ -46,6 +46,7 @@ _TABLES_IN_ORDER = (
     "sample_ratio_intervals",
     "experiment_quality_report",
     "experiment_results",
+    "experiment_reports",
     "explanations",
 )
 

@@ -25,6 +25,7 @@ from exposure_assets.contracts.daily_quality import ALL_VARIATIONS, DailyQuality
 from exposure_assets.contracts.deduped_exposures import DedupedExposures
 from exposure_assets.contracts.experiment_overlap import ExperimentOverlap
 from exposure_assets.contracts.experiment_quality_report import LOSSES, ExperimentQualityReport
+from exposure_assets.contracts.experiment_reports import ExperimentReports
 from exposure_assets.contracts.experiment_results import ESTIMATES, METHODS, ExperimentResults
 from exposure_assets.contracts.experiments import Experiments, Variations
 from exposure_assets.contracts.explanations import Explanations
@@ -85,6 +86,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         ExperimentQualityReport,
         MetricMoments,
         ExperimentResults,
+        ExperimentReports,
         Explanations,
     )
 }
@@ -125,6 +127,7 @@ __all__ = [
     "Experiment",
     "ExperimentOverlap",
     "ExperimentQualityReport",
+    "ExperimentReports",
     "ExperimentResults",
     "Experiments",
     "Explanations",

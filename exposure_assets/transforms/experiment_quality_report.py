@@ -18,7 +18,7 @@ from exposure_assets.contracts import (
     columns_of,
 )
 from exposure_assets.transforms.as_of_days import AS_OF, days_of_experiments, sums_until
-from exposure_assets.transforms.guardrails import RATES, with_verdicts
+from exposure_assets.transforms.guardrails import RATES, RATIO_LOOKS, with_verdicts
 from exposure_assets.transforms.variation_differences import (
     delay_differences,
     unexposed_variations,
@@ -166,7 +166,8 @@ def _smallest_variations(
 def _sample_ratios(ratios: pl.LazyFrame, experiments: Mapping[str, Experiment]) -> pl.DataFrame:
     """Per day and stage the sequential p-value and whether shares are a mismatch.
 
-    The chi-square is a test of one look: it is taken once no unit can come to the stage any more.
+    Besides the sequential test, the chi-square speaks: once no unit can come to the stage any more at its alpha, for
+    that is one look; before, at a part of it, for those are many.
     """
     last_days = pl.LazyFrame(
         [
@@ -186,11 +187,20 @@ def _sample_ratios(ratios: pl.LazyFrame, experiments: Mapping[str, Experiment]) 
         schema={"experiment_id": pl.String, "stage": pl.String, "last_date": pl.Date},
         orient="row",
     )
+    alphas = pl.LazyFrame(
+        [(e.id, e.quality.srm_alpha) for e in experiments.values()],
+        schema={"experiment_id": pl.String, "srm_alpha": pl.Float64},
+        orient="row",
+    )
     is_over = (pl.col("as_of_date") >= pl.col("last_date")).fill_null(False)
+    is_extreme = (pl.col("p_value") < pl.col("srm_alpha") / RATIO_LOOKS).fill_null(False)
     judged = (
         ratios.filter("is_cumulative")
         .join(last_days, on=["experiment_id", "stage"], how="left")
-        .with_columns(is_srm=pl.col("is_sequential_mismatch") | (pl.col("is_mismatch") & is_over))
+        .join(alphas, on="experiment_id")
+        .with_columns(
+            is_srm=pl.col("is_sequential_mismatch") | (pl.col("is_mismatch") & (is_over | is_extreme))
+        )
     )
     return (
         judged.group_by(AS_OF)

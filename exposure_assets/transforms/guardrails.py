@@ -13,6 +13,9 @@ from exposure_assets.contracts import GUARDRAILS, LOSSES, STAGES, Experiment, Gu
 
 # A chi-square is no test to look at every day: its alpha is shared out among so many looks.
 LOOKS = 100
+# Of sample ratios, looked at while units still come. Looks at all units until a day hardly differ from one another:
+# 60 of them at alpha / 20 call fewer right splits wrong than alpha (`benchmarks.sample_ratio`).
+RATIO_LOOKS = 20
 
 _NAMED = ("only_warn", "off")
 

@@ -54,6 +54,10 @@ def _ends(experiment: Experiment) -> str:
     return repr((experiment.enrollment.last_date, experiment.last_exposure_date))
 
 
+def _shown_in_pages(catalog: Catalog) -> object:
+    return repr((catalog.experiments, catalog.metrics))
+
+
 def _result_rules(catalog: Catalog) -> object:
     return sorted(
         (
@@ -95,6 +99,21 @@ WHOLE_TABLES: dict[str, Whole] = {
     ),
     "experiment_results": Whole(
         ("metric_moments", "experiment_quality_report"), _result_rules, is_as_of=True
+    ),
+    # Its code version is raised when pages come out differently too.
+    "experiment_reports": Whole(
+        (
+            "exposure_waterfall",
+            "daily_quality",
+            "stage_counts",
+            "exposure_delays",
+            "sample_ratios",
+            "sample_ratio_intervals",
+            "experiment_quality_report",
+            "experiment_results",
+        ),
+        _shown_in_pages,
+        is_as_of=True,
     ),
     # It reads raw rows too: what of them leaves these tables as they are explains nothing else.
     "explanations": Whole(("stage_counts", "daily_quality"), _explaining_rules, is_as_of=True),

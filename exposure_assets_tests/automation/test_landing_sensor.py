@@ -119,9 +119,9 @@ def test_a_removed_file_takes_its_rows_with_it(ticking: Ticking):
     assert ticking.installation.differences() == {}
 
 
-def test_a_new_owner_of_an_experiment_refreshes_the_catalog_alone(ticking: Ticking):
+def test_a_new_owner_of_an_experiment_refreshes_the_catalog_and_the_pages_alone(ticking: Ticking):
     edit(ticking, FIRST, "owner = ", 'owner = "someone-else@example.com" # ')
-    assert ticking.settle() == [("experiments,variations", "", "")]
+    assert ticking.settle() == [("experiments,variations", "", ""), ("experiment_reports", "", "")]
 
 
 def test_another_rule_of_an_experiment_refreshes_that_experiment_alone(ticking: Ticking):
@@ -152,7 +152,7 @@ def test_other_allocations_and_thresholds_test_the_sample_ratios_anew_and_nothin
     )
     assert {assets for assets, _, _ in ticking.settle()} == {
         "experiments,variations",
-        "experiment_quality_report,experiment_results,sample_ratio_intervals,sample_ratios",
+        "experiment_quality_report,experiment_reports,experiment_results,sample_ratio_intervals,sample_ratios",
     }
     assert ticking.installation.table("sample_ratios").filter(experiment_id=FIRST)["is_mismatch"].any()
     assert ticking.installation.differences() == {}

@@ -44,6 +44,15 @@ QUALITY_COUNTS = dict.fromkeys(
     0,
 )
 GOOD: dict[str, dict[str, Any]] = {
+    "experiment_reports": {
+        "experiment_id": "exp",
+        "as_of_date": DAY,
+        "is_valid_for_analysis": True,
+        "failed_guardrails": [],
+        "file": "exp.html",
+        "page_bytes": 1,
+        "page_digest": "00",
+    },
     "experiments": {
         "experiment_id": "exp",
         "name": "Example",

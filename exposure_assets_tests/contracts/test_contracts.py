@@ -47,6 +47,9 @@ REFUSED = {"is_valid_for_analysis": False, "refused_by": ["crossovers"]}
 RESULT_COUNTS = [name for name in GOOD["experiment_results"] if name.endswith("unit_count")]
 # Table, what a bad row says instead, and the rule that has to name it.
 BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("experiment_reports", {"page_bytes": 0}, "greater_than_or_equal_to(1)"),
+    ("experiment_reports", {"is_valid_for_analysis": False}, "valid exactly when no guardrail fails"),
+    ("experiment_reports", {"failed_guardrails": ["mismatches"]}, "valid exactly when no guardrail fails"),
     ("experiments", {"grace_minutes": -1}, "greater_than_or_equal_to(0)"),
     ("experiments", {"observe_days": -1}, "greater_than_or_equal_to(0)"),
     ("experiments", {"max_days_after_assignment": -1}, "greater_than_or_equal_to(0)"),

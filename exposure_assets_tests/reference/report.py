@@ -235,7 +235,8 @@ def _failing(numbers: Row, own: Tables, experiment: Experiment, day: date) -> It
     for stage, last in zip(STAGES, _last_days(experiment), strict=True):
         is_over = last is not None and day >= last
         if any(
-            row["is_sequential_mismatch"] or (is_over and row["is_mismatch"])
+            row["is_sequential_mismatch"]
+            or (row["is_mismatch"] and (is_over or (row["p_value"] or 1.0) < experiment.srm_rules[0] / 20))
             for row in _ratios(own, stage, day)
         ):
             yield f"srm_{stage}"

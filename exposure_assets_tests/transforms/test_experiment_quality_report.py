@@ -191,12 +191,18 @@ def test_a_fault_counts_from_its_cohort_on_and_fades_as_others_come():
 
 
 def test_the_chi_square_speaks_once_nobody_can_come_to_the_stage_any_more():
-    # Too little for the sequential test, improbable enough for a single look: enrollment is over on the 24th.
+    # Too little while others can come, improbable enough for a single look: enrollment is over on the 24th.
     off = cohort(split=[10_000, 9_500])
     days = report(off, data_until=january(26))
     assert days[january(23)]["failed_guardrails"] == []
     assert days[january(24)]["srm_assigned_p_value"] > 0.001
     assert days[january(24)]["failed_guardrails"] == ["srm_assigned"]
+
+
+def test_the_split_of_a_published_experiment_fails_while_units_still_come():
+    row = report(cohort(split=[3332, 2996]))[LATE]
+    assert 0.001 < row["srm_assigned_p_value"] < 0.01
+    assert "srm_assigned" in row["failed_guardrails"]
 
 
 def test_units_are_final_once_their_longest_outcome_window_is_over():
