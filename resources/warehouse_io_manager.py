@@ -37,13 +37,14 @@ class Publication:
     """Rows to publish, and what they are computed from.
 
     `versions` is called before `frames`: rows may then be newer than their version says, never older, and a version
-    that is too old only has them computed again. `described` is called after the rows are published and says what
-    Dagster should show of single partitions, by their keys.
+    that is too old only has them computed again. `described` and `about` are called after the rows are published:
+    they say what Dagster should show of single partitions, by their keys, and of the whole.
     """
 
     frames: Callable[[], pl.DataFrame | Iterable[pl.DataFrame]]
     versions: Callable[[], pl.DataFrame]
     described: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
+    about: Callable[[], Mapping[str, Any]] = dict
 
 
 class UnknownTable(dg.DagsterInvariantViolationError):
@@ -99,6 +100,7 @@ class _Tables(DbIOManager):
             raise
         _describe(context, contract, written, extra)
         if isinstance(obj, Publication):
+            context.add_output_metadata(dict(obj.about()))
             describe_partitions(context.step_context, context.asset_key, obj.described())
 
     def load_input(self, context: dg.InputContext) -> WarehouseWindow | pl.LazyFrame | pl.DataFrame:

@@ -9,6 +9,7 @@ from exposure_assets.assets.experiment_overlap import experiment_overlap
 from exposure_assets.assets.experiment_quality_report import experiment_quality_report
 from exposure_assets.assets.experiment_reports import experiment_reports
 from exposure_assets.assets.experiment_results import experiment_results
+from exposure_assets.assets.explanations import explanations
 from exposure_assets.assets.exposure_delays import exposure_delays
 from exposure_assets.assets.exposure_events import staged_assets
 from exposure_assets.assets.exposure_validation import exposure_validation
@@ -31,6 +32,7 @@ CATALOG_ASSETS = (
     experiment_quality_report,
     experiment_results,
     experiment_reports,
+    explanations,
 )
 TABLE_ASSETS = (
     assignments,

@@ -3,7 +3,8 @@
 What such a table rests on stands in `transforms.whole_versions`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -18,10 +19,11 @@ from resources.warehouse_io_manager import Publication
 from resources.workspace import Workspace
 
 Compute = Callable[[Workspace], pl.DataFrame | Iterable[pl.DataFrame]]
+Describe = Callable[[pl.DataFrame], Mapping[str, Any]]
 
 
 def whole_asset(
-    contract: type[TableContract], *, group: str, deps: Iterable[str] = ()
+    contract: type[TableContract], *, group: str, deps: Iterable[str] = (), describe: Describe | None = None
 ) -> Callable[[Compute], dg.AssetsDefinition]:
     """Declare the asset of a table without partitions; the function reads what it needs and returns the rows.
 
@@ -29,6 +31,7 @@ def whole_asset(
         contract: The table, one of `WHOLE_TABLES`.
         group: Asset group in the UI.
         deps: Assets that it reads beside the tables that its version rests on.
+        describe: What Dagster should show beside the number of rows, from the rows as they are published.
     """
     table = table_name(contract)
 
@@ -47,8 +50,14 @@ def whole_asset(
         )
         def whole(context: dg.AssetExecutionContext) -> Publication:
             workspace: Workspace = context.resources.workspace
+
+            def about() -> Mapping[str, Any]:
+                return describe(workspace.warehouse.scan(contract).collect()) if describe else {}
+
             return Publication(
-                frames=lambda: compute(workspace), versions=lambda: current_version(workspace, table)
+                frames=lambda: compute(workspace),
+                versions=lambda: current_version(workspace, table),
+                about=about,
             )
 
         return whole

@@ -56,6 +56,13 @@ class ResultFormat(StrEnum):
     JSON = "json"
 
 
+class ExplanationFormat(StrEnum):
+    """How an explanation is shown."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Basis(StrEnum):
     """Which units results are about."""
 
@@ -283,6 +290,31 @@ def results(
 
     with as_sentences(*EXPECTED):
         run_results(experiment, _day(day), basis.value, force, format.value, output)
+
+
+@app.command()
+def explain(
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Its id in the catalog.")],
+    day: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="DAY",
+            help="The cohort: the UTC day of assignment; default: the last with a drop, or else the last judged.",
+        ),
+    ] = None,
+    format: Annotated[
+        ExplanationFormat, typer.Option(help="Text to read, or JSON.")
+    ] = ExplanationFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")
+    ] = None,
+) -> None:
+    """Why fewer units of a cohort were exposed than usual: the runbook, step by step, and the most likely cause."""
+    from exposure_assets.cli.explain_command import EXPECTED, run_explain
+
+    with as_sentences(*EXPECTED):
+        run_explain(experiment, _day(day), format.value, output)
 
 
 @app.command()

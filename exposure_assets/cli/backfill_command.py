@@ -47,6 +47,7 @@ _TABLES_IN_ORDER = (
     "experiment_quality_report",
     "experiment_results",
     "experiment_reports",
+    "explanations",
 )
 
 

@@ -28,6 +28,7 @@ from exposure_assets.contracts.experiment_quality_report import LOSSES, Experime
 from exposure_assets.contracts.experiment_reports import ExperimentReports
 from exposure_assets.contracts.experiment_results import ESTIMATES, METHODS, ExperimentResults
 from exposure_assets.contracts.experiments import Experiments, Variations
+from exposure_assets.contracts.explanations import Explanations
 from exposure_assets.contracts.exposure_delays import DELAY_STARTS, ExposureDelays
 from exposure_assets.contracts.exposure_events import (
     BUCKETS,
@@ -86,6 +87,7 @@ WAREHOUSE_TABLES: dict[str, type[TableContract]] = {
         MetricMoments,
         ExperimentResults,
         ExperimentReports,
+        Explanations,
     )
 }
 STAGED_TABLES: dict[str, type[TableContract]] = {
@@ -128,6 +130,7 @@ __all__ = [
     "ExperimentReports",
     "ExperimentResults",
     "Experiments",
+    "Explanations",
     "ExposureDelays",
     "ExposureEvents",
     "ExposureRules",

@@ -70,6 +70,16 @@ def _result_rules(catalog: Catalog) -> object:
     )
 
 
+def _explaining_rules(catalog: Catalog) -> object:
+    """What decides about a drop and about what the steps read; numbers of the sample ratios are no part of it."""
+    rules = []
+    for e in catalog.experiments.values():
+        quality = e.quality.model_dump(exclude={"srm_alpha", "srm_min_deviation"})
+        source = catalog.exposure_sources[e.exposure.source].model_dump_json()
+        rules.append((e.id, e.exposure.model_dump_json(), sorted(quality.items()), source))
+    return sorted(map(repr, rules))
+
+
 # A table stands behind those that it rests on.
 WHOLE_TABLES: dict[str, Whole] = {
     "experiment_overlap": Whole(("assignments",), _variations),
@@ -105,6 +115,8 @@ WHOLE_TABLES: dict[str, Whole] = {
         _shown_in_pages,
         is_as_of=True,
     ),
+    # It reads raw rows too: what of them leaves these tables as they are explains nothing else.
+    "explanations": Whole(("stage_counts", "daily_quality"), _explaining_rules, is_as_of=True),
 }
 
 
