@@ -109,10 +109,11 @@ class Browser:
 
     def picture(self, height: int | None = None) -> bytes:
         """The page that is open as a PNG: from its top, so many pixels or all of it."""
-        if height is None:
-            return self._png(captureBeyondViewport=True)
-        width = self._evaluate("innerWidth")
-        return self._png(clip={"x": 0, "y": 0, "width": width, "height": height, "scale": 1})
+        clip = {} if height is None else {"clip": self._top(height)}
+        return self._png(captureBeyondViewport=True, **clip)
+
+    def _top(self, height: int) -> dict[str, int]:
+        return {"x": 0, "y": 0, "width": self._evaluate("innerWidth"), "height": height, "scale": 1}
 
     def time(self, url: str, text: str) -> tuple[float, list[tuple[str, float]]]:
         """Seconds until a page shows a text and stands still, and those of its GraphQL queries, slowest first."""

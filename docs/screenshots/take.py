@@ -1,4 +1,4 @@
-"""Take the pictures of Dagster's page that the README shows: a demonstration, the real page, a real browser.
+"""Take the pictures that the README shows, of Dagster's page and of a report: a demonstration, a real browser.
 
 What the pictures show is said in `PAGES`; how a browser is driven, in `browser`.
 """
@@ -83,10 +83,16 @@ def main() -> None:
                     picture = options.output / f"{page.name}.png"
                     path = page.path.format(day=datetime.now(UTC).date() - timedelta(days=14))
                     browser.take(address + path, page.texts, page.scale, picture)
-                    print(f"{picture.name}: {picture.stat().st_size / 1000:.0f} kB")
+                    _say(picture)
             if not options.only or "report" in options.only:
+                picture = options.output / "report.png"
                 browser.open(Path(folder, "reports", f"{REPORTED}.html").as_uri(), REPORT_SIZE[0])
-                write_small(browser.picture(REPORT_SIZE[1]), options.output / "report.png", REPORT_SIZE)
+                write_small(browser.picture(REPORT_SIZE[1]), picture, REPORT_SIZE)
+                _say(picture)
+
+
+def _say(picture: Path) -> None:
+    print(f"{picture.name}: {picture.stat().st_size / 1000:.0f} kB")
 
 
 def demonstration(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from docs.screenshots.browser import Browser
 from exposure_assets.reports.page import experiment_page
-from exposure_assets_tests.reports.pages import data_of, page_tables, varied
+from exposure_assets_tests.reports.pages import data_of, page_tables, result, varied
 from exposure_assets_tests.reports.test_page import HOSTILE
 
 IS_INSTALLED = any(map(shutil.which, (os.environ.get("CHROMIUM") or "chromium", "google-chrome")))
@@ -59,9 +59,16 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The address of a page with ordinary names, and of one with all that a name may be."""
     folder = tmp_path_factory.mktemp("pages")
     about = varied(*HOSTILE).model_copy(update={"name": "W" * 10_000, "owner": "o" * 10_000})
+    ordinary, hostile = page_tables(), page_tables(variations=HOSTILE)
+    ordinary["experiment_results"] = [
+        result("revenue_usd_of_the_first_week", 0.042, 1.03),
+        result("orders", 0.1, 0.2),
+    ]
+    said = {"control_variation_id": HOSTILE[0]}
+    hostile["experiment_results"] = [result("orders", 0.5, 0.1, variation_id=v, **said) for v in HOSTILE[1:]]
     written = {
-        "ordinary": data_of(),
-        "hostile": data_of(page_tables(variations=HOSTILE), about=about),
+        "ordinary": data_of(ordinary),
+        "hostile": data_of(hostile, about=about),
         "empty": data_of({}),
     }
     return {
