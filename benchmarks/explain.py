@@ -110,6 +110,7 @@ def _plant(base: Path, fault: str, tally: Tally) -> None:
     break_down(place / "landing", Breakdown(fault, experiment, event, first, last, variation))
     workspace = _backfilled(place)
     on_day, chosen = explain(workspace, experiment, first), explain(workspace, experiment)
+    print(f"{base.name}, {fault}: {_named(on_day)}, {_named(chosen)}", file=sys.stderr, flush=True)
     tally.on_the_day[_named(on_day)] += 1
     tally.chosen[_named(chosen)] += 1
     shutil.rmtree(place)

@@ -111,6 +111,8 @@ def _numbers(evidence: Evidence) -> list[Number]:
         .agg(found=is_today.sum().cast(pl.Int64), expected=is_before.sum() / days)
         .sort("reason")
     )
+    if counts.is_empty():
+        return [Number(name=f"rejected rows on {evidence.case.day}", found=0, expected=0)]
     return [
         Number(
             name=f"rows rejected as {row['reason']} on {evidence.case.day}",

@@ -88,7 +88,7 @@ def ratio_figure(data: ExperimentData) -> Figure | None:
             area = Area(
                 across * panel_width + 58,
                 down * panel_height + 30,
-                panel_width - 58 - 14,
+                panel_width - 58 - 24,
                 panel_height - 66,
                 (first.toordinal(), last.toordinal()),
                 (-largest, largest),
