@@ -27,6 +27,7 @@ DAY_COLUMNS = {
     "exposure_delays": "exposed_date",
     "experiment_quality_report": "as_of_date",
     "experiment_results": "as_of_date",
+    "explanations": "assignment_date",
 }
 
 

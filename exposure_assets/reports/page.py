@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from exposure_assets.reports import wording
 from exposure_assets.reports.experiment_data import ExperimentData
+from exposure_assets.reports.explanation import told
 from exposure_assets.reports.figure import DataTable, Figure
 from exposure_assets.reports.figure_delays import delay_figure
 from exposure_assets.reports.figure_rates import rates_figure
@@ -99,7 +100,35 @@ def _tiles(data: ExperimentData) -> list[Tile]:
 
 
 def _sections(data: ExperimentData, found: Results, judged: Verdict) -> list[Section]:
-    return [_results(data, found), _losses(data), _rates(data), _ratios(data), _delays(data)]
+    explained = _explanation(data)
+    return [
+        _results(data, found),
+        _losses(data),
+        _rates(data),
+        *([explained] if explained is not None else []),
+        _ratios(data),
+        _delays(data),
+    ]
+
+
+def _explanation(data: ExperimentData) -> Section | None:
+    """The last drop of exposures; None where nothing was explained."""
+    explained = told(data)
+    if explained is None:
+        return None
+    note = (
+        f"Of any cohort: `exposure-assets explain {data.experiment.id} --day DAY` says more, and what to do."
+    )
+    return Section(
+        "drop",
+        "Drops of exposure, explained",
+        explained.says,
+        [],
+        [explained.steps],
+        None,
+        note,
+        "Step by step",
+    )
 
 
 def _losses(data: ExperimentData) -> Section:

@@ -81,6 +81,12 @@ _SOURCES = (
         "exposed_date <= {day} GROUP BY ALL ORDER BY ALL",
     ),
     (
+        "Drops of exposure",
+        "explanations",
+        "*",
+        "assignment_date <= {day} ORDER BY assignment_date DESC, step_number",
+    ),
+    (
         "Results",
         "experiment_results",
         "*",

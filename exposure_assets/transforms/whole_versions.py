@@ -100,6 +100,8 @@ WHOLE_TABLES: dict[str, Whole] = {
     "experiment_results": Whole(
         ("metric_moments", "experiment_quality_report"), _result_rules, is_as_of=True
     ),
+    # It reads raw rows too: what of them leaves these tables as they are explains nothing else.
+    "explanations": Whole(("stage_counts", "daily_quality"), _explaining_rules, is_as_of=True),
     # Its code version is raised when pages come out differently too.
     "experiment_reports": Whole(
         (
@@ -111,12 +113,11 @@ WHOLE_TABLES: dict[str, Whole] = {
             "sample_ratio_intervals",
             "experiment_quality_report",
             "experiment_results",
+            "explanations",
         ),
         _shown_in_pages,
         is_as_of=True,
     ),
-    # It reads raw rows too: what of them leaves these tables as they are explains nothing else.
-    "explanations": Whole(("stage_counts", "daily_quality"), _explaining_rules, is_as_of=True),
 }
 
 

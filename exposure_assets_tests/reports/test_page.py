@@ -185,6 +185,49 @@ def test_every_picture_has_a_name_and_a_table_beside_it():
     assert len(shown.all("table")) >= len(shown.all("figure"))
 
 
+def explained(**said: Any) -> dict[str, Any]:
+    """The tables of a page with an explanation of January 9 in two steps."""
+    row = {
+        "experiment_id": "exp",
+        "assignment_date": january(9),
+        "target": "exposed",
+        "assigned_units": 200,
+        "found_units": 100,
+        "expected_units": 180.0,
+        "missing_units": 80.0,
+        "likely_cause": "event_renamed",
+        "likely_key": "seen_v2",
+        "explained_share": 0.9,
+    } | said
+    steps = ({"step": "event_name", "verdict": "cause"}, {"step": "ingestion", "verdict": "ok"})
+    return page_tables() | {
+        "explanations": [
+            {**row, **step, "step_number": number, "sentence": f"sentence {number} <b>"}
+            for number, step in enumerate(steps, start=1)
+        ]
+    }
+
+
+def test_a_drop_of_exposures_is_told_with_its_most_likely_cause_and_every_step():
+    shown = page(explained())
+    assert (
+        "Of the 200 units assigned on 2026-01-09, 100 were exposed, where earlier cohorts let expect 180: 80 are "
+        "missing. Most likely: event renamed (seen_v2), which explains 90\u202f% of them."
+    ) in shown.text
+    assert "sentence 1 <b>" in shown.text
+    assert "most likely why" in shown.text
+
+
+def test_a_cohort_without_a_drop_or_that_cannot_be_judged_is_told_as_such():
+    assert "no drop" in page(explained(missing_units=0.0)).text
+    assert "too few units or earlier cohorts" in page(explained(expected_units=None)).text
+
+
+def test_a_page_of_a_day_before_the_explained_cohort_does_not_tell_of_it():
+    assert "Drops of exposure, explained" not in page(explained(), day=january(8)).text
+    assert "Drops of exposure, explained" not in page().text
+
+
 def test_the_same_rows_make_the_same_page():
     backwards = {name: list(reversed(rows)) for name, rows in page_tables().items()}
     assert experiment_page(data_of(backwards)) == experiment_page(data_of())
