@@ -15,6 +15,9 @@ from exposure_assets.explaining.steps_of_units import assignment_volume, segment
 
 # A cause explains at least half, and causes that explain nearly as much are told apart by the order of the steps.
 SMALLEST_SHARE, AS_MUCH = 0.5, 0.1
+# Units that are seen to have another verdict, or rows to be rejected, say more than where the loss is: the variation or
+# part that carries it is named of any fault that is in one of them.
+_AS_MUCH_IF_SEEN = 0.4
 # Causes that are told by units whose exposures are there, and those that say that there are none.
 _ACCOUNTING = {"event_renamed", *STEP_CAUSES["rejects"], *STEP_CAUSES["statuses"]}
 _FOR_WANT_OF_ROWS = {"event_not_seen", *STEP_CAUSES["ingestion"], "outage_of_hours", "assignment_surge"}
@@ -97,10 +100,14 @@ def _most_likely(candidates: list[Candidate], drop: Drop) -> Candidate | None:
     as_much = [
         one
         for one in candidates
-        if one.explained_units >= most - AS_MUCH * drop.missing_units
+        if one.explained_units >= most - _margin(one) * drop.missing_units
         and one.explained_units >= SMALLEST_SHARE * drop.missing_units
     ]
     return min(as_much, key=lambda one: (one.priority, -one.explained_units, one.cause, one.key or ""))
+
+
+def _margin(candidate: Candidate) -> float:
+    return _AS_MUCH_IF_SEEN if candidate.cause in _ACCOUNTING else AS_MUCH
 
 
 def _step(

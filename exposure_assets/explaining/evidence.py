@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from exposure_assets.explaining.cohorts import Case
 from exposure_assets.explaining.findings import Drop
-from exposure_assets.transforms.quality_shifts import rate_shifts
+from exposure_assets.transforms.quality_shifts import FEWEST_PAST_COHORTS, rate_shifts
 
 RAW_DAYS_BEFORE, RAW_DAYS_AFTER = 7, 7
 Instants = NDArray[np.int64]
@@ -116,7 +116,20 @@ class Evidence:
         delays = _microseconds(exposed["first_exposure_at"]) - _microseconds(exposed["assigned_at"])
         return np.sort(delays)
 
-    def excesses(self, marked: pl.DataFrame, first_cohort: date | None = None) -> pl.DataFrame:
+    @cached_property
+    def undisturbed(self) -> pl.DataFrame:
+        """The cohort and those before it that were observed before its day, so that nothing of that day is in them.
+
+        All of them where these are too few to compare with.
+        """
+        last = self.case.day - timedelta(days=self.case.experiment.exposure.observe_days + 1)
+        before = self.past.filter(pl.col("assignment_date") <= last)
+        is_enough = before["assignment_date"].n_unique() >= FEWEST_PAST_COHORTS
+        return pl.concat([before, self.cohort]) if is_enough else self.units
+
+    def excesses(
+        self, marked: pl.DataFrame, first_cohort: date | None = None, among: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
         """Of which marks more missing units than usual have one: `mark, units, expected, z`, only those.
 
         A unit that is missing and has a mark is explained by it, as far as such units are more than usual: units that
@@ -125,9 +138,10 @@ class Evidence:
         Args:
             marked: `unit_id, mark`, distinct.
             first_cohort: Marks are known of cohorts since then; all without.
+            among: The units to compare; all without.
         """
         since = first_cohort or self.case.first_cohort
-        units = self.units.filter(pl.col("assignment_date") >= since)
+        units = (self.units if among is None else among).filter(pl.col("assignment_date") >= since)
         marks = marked.select("mark").unique()
         counts = (
             units.group_by("assignment_date")

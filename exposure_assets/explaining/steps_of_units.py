@@ -46,7 +46,7 @@ def statuses(evidence: Evidence) -> tuple[list[Number], list[Candidate]]:
             evidence=f"{row['units']:.0f} of the missing units are {row['mark']}, {row['expected']:.1f} to expect",
             priority=4.0,
         )
-        for row in evidence.excesses(marked).iter_rows(named=True)
+        for row in evidence.excesses(marked, among=evidence.undisturbed).iter_rows(named=True)
     ]
     if evidence.is_held_against_the_past:
         # Where units are missing, others come to their exposure later than else, and more verdicts are unusual.

@@ -35,6 +35,14 @@ def test_of_causes_that_explain_as_much_the_earlier_step_is_named():
     assert _most_likely([segment, rows], drop(100)) is rows
 
 
+def test_what_is_seen_of_the_missing_units_is_named_before_the_part_that_they_are_in():
+    variation = candidate("one_variation_unexposed", 100, 7)
+    crossover, late = candidate("crossover", 65, 4), candidate("late_data", 65, 2)
+    assert _most_likely([variation, crossover], drop(100)) is crossover
+    assert _most_likely([variation, late], drop(100)) is variation
+    assert _most_likely([variation, candidate("crossover", 49, 4)], drop(100)) is variation
+
+
 def test_what_explains_less_than_half_is_no_cause():
     assert _most_likely([candidate("segment", 49, 8)], drop(100)) is None
     assert _most_likely([candidate("segment", 50, 8)], drop(100)) is not None
