@@ -160,7 +160,10 @@ def test_other_allocations_and_thresholds_test_the_sample_ratios_anew_and_nothin
 
 def test_another_alpha_compares_anew_and_sums_up_nothing(ticking: Ticking):
     edit(ticking, FIRST, "[exposure]", "[results]\nalpha = 0.25\n\n[exposure]")
-    assert {assets for assets, _, _ in ticking.settle()} == {"experiments,variations", "experiment_results"}
+    assert {assets for assets, _, _ in ticking.settle()} == {
+        "experiments,variations",
+        "experiment_reports,experiment_results",
+    }
     assert set(ticking.installation.table("experiment_results").filter(experiment_id=FIRST)["alpha"]) == {
         0.25
     }

@@ -29,8 +29,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     [
         ("event_renamed", "experiment_exposed_v2"),
         ("partition_missing", "2026-01-09 to 2026-01-10"),
-        ("unknown_experiment", "search_ranking"),
-        ("other_unit_ids", None),
         ("outage_of_hours", "2026-01-09 06:00 to 20:00, 2026-01-10 06:00 to 20:00"),
         ("assignment_surge", None),
         ("one_variation_unexposed", "short"),

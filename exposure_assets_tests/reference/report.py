@@ -3,7 +3,8 @@ Units are counted elsewhere; only the tails of distributions and the contingency
 """
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from exposure_assets_tests.reference.ratios import STAGES, log_evidence
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
+Key = tuple[Any, ...]
+Sums = Counter[Key]
 LOSSES = ("no_exposure", "crossover", "pre_assignment", "outside_window", "mismatch", "conflicting")
 LIMITS: Row = {
     "minimum_units": 100,
@@ -66,13 +69,28 @@ def quality_report(tables: Tables, catalog: Catalog, data_until: date | None) ->
     """
     rows = []
     for experiment in catalog.experiments.values():
-        own = {
-            name: [row for row in rows_ if row.get("experiment_id") == experiment.id]
-            for name, rows_ in tables.items()
-        }
-        for day in _days(experiment, data_until):
-            numbers = _numbers(own, experiment, day)
-            failing = set(_failing(numbers, own, experiment, day))
+        counted = {name: _by_day(tables[name], column, experiment.id) for name, column in DAYS.items()}
+        ratios = _by_day(tables["sample_ratios"], "as_of_date", experiment.id)
+        sums: Sums = Counter()
+        days = list(_days(experiment, data_until))
+        early = (
+            sorted({day for of_table in counted.values() for day in of_table if day < days[0]})
+            if days
+            else []
+        )
+        for day in [*early, *days]:
+            for name, of_table in counted.items():
+                for row in of_table.get(day, []):
+                    sums.update(dict(COUNTS[name](row, experiment)))
+            if day in early:
+                continue
+            final = sum(count for key, count in sums.items() if key[0] == "final" and key[1] <= day)
+            numbers = _numbers(sums, experiment, final)
+            of_day = [row for row in ratios.get(day, []) if row["is_cumulative"]]
+            for stage in STAGES:
+                found = [row["sequential_p_value"] for row in of_day if row["stage"] == stage]
+                numbers[f"srm_{stage}_p_value"] = min(found, default=None)
+            failing = set(_failing(numbers, of_day, experiment, day))
             limits = LIMITS | experiment.guardrails
             failed = failing - set(limits["off"]) - set(limits["only_warn"])
             warned = failing - set(limits["off"]) - failed
@@ -87,6 +105,66 @@ def quality_report(tables: Tables, catalog: Catalog, data_until: date | None) ->
                 }
             )
     return rows
+
+
+def _by_day(rows: list[Row], column: str, experiment_id: str) -> dict[date, list[Row]]:
+    found: dict[date, list[Row]] = {}
+    for row in rows:
+        if row["experiment_id"] == experiment_id:
+            found.setdefault(row[column], []).append(row)
+    return found
+
+
+def _of_stages(row: Row, experiment: Experiment) -> Iterator[tuple[Key, int]]:
+    yield ("stage", row["stage"], row["variation_id"]), row["unit_count"]
+
+
+def _of_quality(row: Row, experiment: Experiment) -> Iterator[tuple[Key, int]]:
+    for name in ("assigned", "unassigned_exposed", *LOSSES):
+        yield ("quality", f"{name}_units", row["variation_id"]), row[f"{name}_units"] or 0
+    if row["variation_id"] == "*":
+        over = timedelta(days=experiment.observe_days) + experiment.window
+        yield ("final", row["assignment_date"] + over), row["assigned_units"]
+
+
+def _of_diagnostics(row: Row, experiment: Experiment) -> Iterator[tuple[Key, int]]:
+    for name in ("assignment_count", "early_outcome_units", "exposed_on_day_units"):
+        yield ("diagnostic", name), row[name]
+
+
+def _of_rows(row: Row, experiment: Experiment) -> Iterator[tuple[Key, int]]:
+    yield ("rows", row["bucket"]), row["row_count"]
+
+
+def _of_delays(row: Row, experiment: Experiment) -> Iterator[tuple[Key, int]]:
+    yield ("delay", row["from_seconds"], row["variation_id"]), row["unit_count"]
+
+
+# The day on which a row of a table counts, and what it adds to which sum.
+DAYS = {
+    "stage_counts": "reached_date",
+    "daily_quality": "assignment_date",
+    "cohort_diagnostics": "assignment_date",
+    "exposure_waterfall": "exposure_date",
+    "exposure_delays": "exposed_date",
+}
+COUNTS: dict[str, Callable[[Row, Experiment], Iterator[tuple[Key, int]]]] = {
+    "stage_counts": _of_stages,
+    "daily_quality": _of_quality,
+    "cohort_diagnostics": _of_diagnostics,
+    "exposure_waterfall": _of_rows,
+    "exposure_delays": _of_delays,
+}
+
+
+def without_copies(rows: list[Row]) -> list[Row]:
+    """The rows but for what they say of rows delivered again: all that a repeated file may change."""
+    copies = {"row_count", "duplicate_row_count", "duplicate_row_rate"}
+    return [
+        {name: value for name, value in row.items() if name not in copies}
+        | {"warnings": [name for name in row["warnings"] if name != "duplicate_rows"]}
+        for row in rows
+    ]
 
 
 ORDER = (
@@ -124,65 +202,45 @@ def _days(experiment: Experiment, data_until: date | None) -> Iterator[date]:
         day += timedelta(days=1)
 
 
-def _until(rows: list[Row], column: str, day: date) -> list[Row]:
-    return [row for row in rows if row[column] <= day]
+def _total(sums: Sums, *key: Any) -> int:
+    """The sum over all keys that begin like this."""
+    return sum(count for found, count in sums.items() if found[: len(key)] == key)
 
 
-def _sum(rows: list[Row], column: str, **where: Any) -> int:
-    return sum(row[column] for row in rows if all(row[name] == value for name, value in where.items()))
+def _variations(sums: Sums, kind: str) -> list[str]:
+    ids = {key[2] for key in sums if key[0] == kind} - {"*"}
+    return sorted(ids, key=str.encode)
 
 
-def _numbers(own: Tables, experiment: Experiment, day: date) -> Row:
-    staged = _until(own["stage_counts"], "reached_date", day)
-    quality = _until(own["daily_quality"], "assignment_date", day)
-    total = [row for row in quality if row["variation_id"] == "*"]
-    diagnostics = _until(own["cohort_diagnostics"], "assignment_date", day)
-    waterfall = _until(own["exposure_waterfall"], "exposure_date", day)
-    numbers: Row = {f"{stage}_units": _sum(staged, "unit_count", stage=stage) for stage in STAGES}
-    numbers |= {f"{loss}_units": _sum(total, f"{loss}_units") for loss in LOSSES}
+def _numbers(sums: Sums, experiment: Experiment, final: int) -> Row:
+    numbers: Row = {f"{stage}_units": _total(sums, "stage", stage) for stage in STAGES}
+    numbers |= {f"{loss}_units": sums["quality", f"{loss}_units", "*"] for loss in LOSSES}
     for name in ("assignment_count", "early_outcome_units", "exposed_on_day_units"):
-        numbers[name] = _sum(diagnostics, name)
-    numbers["unassigned_exposed_units"] = _sum(total, "unassigned_exposed_units")
+        numbers[name] = sums["diagnostic", name]
+    numbers["unassigned_exposed_units"] = sums["quality", "unassigned_exposed_units", "*"]
     numbers["repeated_assignment_count"] = numbers["assignment_count"] - numbers["assigned_units"]
-    numbers["row_count"] = _sum(waterfall, "row_count")
-    numbers["duplicate_row_count"] = _sum(waterfall, "row_count", bucket="duplicate")
+    numbers["row_count"] = _total(sums, "rows")
+    numbers["duplicate_row_count"] = sums["rows", "duplicate"]
     for _, rate, part, whole in RATES:
         numbers[rate] = numbers[part] / numbers[whole] if numbers[whole] else None
-    over = timedelta(days=experiment.observe_days) + experiment.window
-    final = sum(row["assigned_units"] for row in total if row["assignment_date"] + over <= day)
-    numbers["final_cohort_share"] = final / numbers["assigned_units"] if numbers["assigned_units"] else None
+    units = numbers["assigned_units"]
+    numbers["final_cohort_share"] = final / units if units else None
     declared = {id_ for _, shares in experiment.shares for id_, share in shares.items() if share > 0}
-    sizes = {id_: _sum(staged, "unit_count", stage="valid_exposed", variation_id=id_) for id_ in declared}
+    sizes = {id_: sums["stage", "valid_exposed", id_] for id_ in declared}
     smallest = min(sizes, key=lambda id_: (sizes[id_], id_.encode()))
     numbers |= {"smallest_variation_id": smallest, "smallest_variation_units": sizes[smallest]}
-    for stage in STAGES:
-        found = [row["sequential_p_value"] for row in _ratios(own, stage, day)]
-        numbers[f"srm_{stage}_p_value"] = min(found, default=None)
-    return (
-        numbers
-        | _losses(quality)
-        | _unexposed(staged, experiment.guardrails.get("alpha", LIMITS["alpha"]))
-        | _delays(own, day)
-    )
+    alpha = experiment.guardrails.get("alpha", LIMITS["alpha"])
+    return numbers | _losses(sums) | _unexposed(sums, alpha) | _delays(sums)
 
 
-def _ratios(own: Tables, stage: str, day: date) -> list[Row]:
-    return [
-        row
-        for row in own["sample_ratios"]
-        if row["is_cumulative"] and (row["stage"], row["as_of_date"]) == (stage, day)
-    ]
-
-
-def _losses(quality: list[Row]) -> Row:
-    ids = sorted({row["variation_id"] for row in quality} - {"*"}, key=str.encode)
-    units = {id_: _sum(quality, "assigned_units", variation_id=id_) for id_ in ids}
+def _losses(sums: Sums) -> Row:
+    units = {id_: sums["quality", "assigned_units", id_] for id_ in _variations(sums, "quality")}
     units = {id_: count for id_, count in units.items() if count}
     row: Row = {}
     for loss in LOSSES:
         p_value = difference = None
         if len(units) > 1:
-            lost = {id_: _sum(quality, f"{loss}_units", variation_id=id_) for id_ in units}
+            lost = {id_: sums["quality", f"{loss}_units", id_] for id_ in units}
             shares = tuple(count / sum(units.values()) for count in units.values())
             p_value = math.exp(-max(log_evidence(tuple(lost.values()), shares, (2, 50, 1000)), 0.0))
             rates = [lost[id_] / units[id_] for id_ in units]
@@ -191,29 +249,28 @@ def _losses(quality: list[Row]) -> Row:
     return row
 
 
-def _unexposed(staged: list[Row], alpha: float) -> Row:
-    ids = {row["variation_id"] for row in staged}
-    assigned = {id_: _sum(staged, "unit_count", stage="assigned", variation_id=id_) for id_ in ids}
-    exposed = {id_: _sum(staged, "unit_count", stage="exposed", variation_id=id_) for id_ in ids}
+def _unexposed(sums: Sums, alpha: float) -> Row:
+    ids = _variations(sums, "stage")
+    assigned = {id_: sums["stage", "assigned", id_] for id_ in ids}
+    exposed = {id_: sums["stage", "exposed", id_] for id_ in ids}
     found = []
     for id_ in ids:
         others = sum(assigned.values()) - assigned[id_]
         rate = (sum(exposed.values()) - exposed[id_]) / others if others else 0.0
         if assigned[id_] and not exposed[id_] and (1 - rate) ** assigned[id_] < alpha:
             found.append(id_)
-    return {"unexposed_variation_ids": sorted(found, key=str.encode)}
+    return {"unexposed_variation_ids": found}
 
 
-def _delays(own: Tables, day: date) -> Row:
+def _delays(sums: Sums) -> Row:
     """The contingency table of ranges and variations, the ranges with few units in one row."""
-    counted = _until(own["exposure_delays"], "exposed_date", day)
-    ids = sorted({row["variation_id"] for row in counted}, key=str.encode)
-    ranges = sorted({row["from_seconds"] for row in counted})
-    of_variation = [_sum(counted, "unit_count", variation_id=id_) for id_ in ids]
+    ids = _variations(sums, "delay")
+    ranges = sorted({key[1] for key in sums if key[0] == "delay"})
+    counts = [[sums["delay", start, id_] for id_ in ids] for start in ranges]
+    of_variation = [sum(column) for column in zip(*counts, strict=True)]
     share = min(of_variation, default=0) / (sum(of_variation) or 1)
     table, rest = [], [0] * len(ids)
-    for start in ranges:
-        cells = [_sum(counted, "unit_count", from_seconds=start, variation_id=id_) for id_ in ids]
+    for cells in counts:
         if sum(cells) * share >= 5:
             table.append(cells)
         else:
@@ -228,7 +285,7 @@ def _delays(own: Tables, day: date) -> Row:
     return {"delay_p_value": float(result.pvalue), "delay_effect_size": effect_size}
 
 
-def _failing(numbers: Row, own: Tables, experiment: Experiment, day: date) -> Iterator[str]:
+def _failing(numbers: Row, ratios: list[Row], experiment: Experiment, day: date) -> Iterator[str]:
     limits = LIMITS | experiment.guardrails
     if numbers["smallest_variation_units"] < limits["minimum_units"]:
         yield "minimum_units"
@@ -237,7 +294,8 @@ def _failing(numbers: Row, own: Tables, experiment: Experiment, day: date) -> It
         if any(
             row["is_sequential_mismatch"]
             or (row["is_mismatch"] and (is_over or (row["p_value"] or 1.0) < experiment.srm_rules[0] / 20))
-            for row in _ratios(own, stage, day)
+            for row in ratios
+            if row["stage"] == stage
         ):
             yield f"srm_{stage}"
     if numbers["unexposed_variation_ids"]:
