@@ -88,20 +88,28 @@ def rate_shifts(
 def _past_rates(others: pl.LazyFrame) -> pl.LazyFrame:
     """Per cohort the rate to expect, the units that it is worth, and how the days vary around such rates."""
     units, hits = pl.col("past_units"), pl.col("past_hits")
-    weekdays = others.group_by(*_COHORT, pl.col("days_apart") % 7).agg(
-        days=pl.len().cast(pl.Int64), units=units.sum(), hits=hits.sum(), squares=_square(hits, units).sum()
+    # One by one: a plain sum of floats adds in blocks.
+    weekdays = (
+        others.sort(*_COHORT, "days_apart")
+        .group_by(*_COHORT, pl.col("days_apart") % 7)
+        .agg(
+            days=pl.len().cast(pl.Int64),
+            units=units.sum(),
+            hits=hits.cum_sum().last(),
+            squares=_square(hits, units).cum_sum().last(),
+        )
     )
     is_own = pl.col("days_apart") == 0
     sums = (
-        weekdays.sort("days_apart")
+        weekdays.sort(*_COHORT, "days_apart")
         .group_by(_COHORT)
         .agg(
             past_cohorts=pl.col("days").sum(),
             weekdays=pl.len().cast(pl.Int64),
             all_past_units=pl.col("units").sum(),
-            all_hits=pl.col("hits").sum(),
+            all_hits=pl.col("hits").cum_sum().last(),
             squares=pl.col("squares").sum(),
-            weekday_squares=_square(pl.col("hits"), pl.col("units")).sum(),
+            weekday_squares=_square(pl.col("hits"), pl.col("units")).cum_sum().last(),
             own_days=pl.col("days").filter(is_own).sum(),
             own_units=pl.col("units").filter(is_own).sum(),
             own_hits=pl.col("hits").filter(is_own).sum(),
