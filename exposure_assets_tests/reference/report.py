@@ -72,6 +72,7 @@ def quality_report(tables: Tables, catalog: Catalog, data_until: date | None) ->
         counted = {name: _by_day(tables[name], column, experiment.id) for name, column in DAYS.items()}
         ratios = _by_day(tables["sample_ratios"], "as_of_date", experiment.id)
         sums: Sums = Counter()
+        known: Row | None = None
         days = list(_days(experiment, data_until))
         early = (
             sorted({day for of_table in counted.values() for day in of_table if day < days[0]})
@@ -84,8 +85,12 @@ def quality_report(tables: Tables, catalog: Catalog, data_until: date | None) ->
                     sums.update(dict(COUNTS[name](row, experiment)))
             if day in early:
                 continue
-            final = sum(count for key, count in sums.items() if key[0] == "final" and key[1] <= day)
-            numbers = _numbers(sums, experiment, final)
+            # Most days of a long experiment bring nothing.
+            is_new = ("final", day) in sums or any(day in of_table for of_table in counted.values())
+            if is_new or known is None:
+                final = sum(count for key, count in sums.items() if key[0] == "final" and key[1] <= day)
+                known = _numbers(sums, experiment, final)
+            numbers = dict(known)
             of_day = [row for row in ratios.get(day, []) if row["is_cumulative"]]
             for stage in STAGES:
                 found = [row["sequential_p_value"] for row in of_day if row["stage"] == stage]
