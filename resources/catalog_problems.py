@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from exposure_assets.contracts.catalog import ExposureRules, OutcomeRules, Variation
 from exposure_assets.contracts.catalog_allocations import AllocationPhase
+from exposure_assets.contracts.catalog_guardrails import Guardrails
 from exposure_assets.contracts.catalog_quality import QualityRules
 from exposure_assets.contracts.catalog_results import Ratio, ResultRules
 from exposure_assets.contracts.catalog_segments import Segment
@@ -26,6 +28,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "exposure": ExposureRules,
     "outcomes": OutcomeRules,
     "quality": QualityRules,
+    "guardrails": Guardrails,
     "results": ResultRules,
     "ratios": Ratio,
     "windows": ExposureWindow,
@@ -161,7 +164,8 @@ def _unknown_key(file: str, key: tuple[int | str, ...], model: type[BaseModel]) 
     homes = [title for title, table in tables.items() if table is not section and name in _keys_of(table)]
     if section is not model and name in _keys_of(model):
         remedy = "move it above the first table of the file"
-    elif homes:
+    # A key that is nearly one of its own section is misspelt, whatever other section has it.
+    elif homes and not get_close_matches(name, known, n=1, cutoff=0.8):
         remedy = f"move it into {_keys_of(model)[homes[0]][0]}"
     else:
         remedy = nearest(name, known)
