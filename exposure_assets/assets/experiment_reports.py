@@ -82,13 +82,12 @@ def page_of(workspace: Workspace, experiment_id: str, day: date | None = None) -
 def _write_pages(workspace: Workspace) -> pl.DataFrame:
     catalog, until = workspace.catalog(), data_until(workspace.staging)
     days = {e.id: day for e in catalog.experiments.values() if (day := _last_day(e, until)) is not None}
+    digest = _digest(catalog)
     rows = []
     for ids in groups_by_weight(dict.fromkeys(days, 1), _EXPERIMENTS_PER_BATCH):
         tables = _rows_of(workspace, ids)
         for id_ in ids:
-            data = experiment_data(
-                catalog.experiments[id_], tables, days[id_], until or days[id_], _digest(catalog)
-            )
+            data = experiment_data(catalog.experiments[id_], tables, days[id_], until or days[id_], digest)
             page, judged = experiment_page(data), verdict(data)
             file = f"{id_}.html"
             write_report(workspace.settings.report_folder / file, page, may_make_folder=True)

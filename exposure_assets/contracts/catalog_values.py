@@ -65,6 +65,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"choose from {', '.join(names[:10])}{' and others' if len(names) > 10 else ''}"
 
 
+def unknown_experiment(experiment_id: str, known: Iterable[str]) -> str:
+    """The sentence for an experiment that the catalog doesn't have."""
+    ids = list(known)
+    near = get_close_matches(experiment_id, ids, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(ids)}."
+    return f"experiment {experiment_id}: not in the catalog, {hint}"
+
+
 def _in_utc(instant: datetime) -> datetime:
     try:
         in_utc = instant.astimezone(UTC)

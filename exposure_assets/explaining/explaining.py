@@ -4,9 +4,9 @@ What is read stands in `reading`, what is found in the modules of the steps.
 """
 
 from datetime import date
-from difflib import get_close_matches
 
 from exposure_assets.contracts import Catalog, Experiment
+from exposure_assets.contracts.catalog_values import unknown_experiment
 from exposure_assets.explaining.cohorts import dropped
 from exposure_assets.explaining.concluding import conclude, without_a_drop
 from exposure_assets.explaining.findings import Conclusion, Drop, Explanation, Step
@@ -130,6 +130,4 @@ def _reader(workspace: Workspace, experiment_id: str) -> tuple[Reader, Experimen
 def _known(catalog: Catalog, experiment_id: str) -> Experiment:
     if experiment_id in catalog.experiments:
         return catalog.experiments[experiment_id]
-    near = get_close_matches(experiment_id, catalog.experiments, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(catalog.experiments)}."
-    raise ExplainError(f"experiment {experiment_id}: not in the catalog, {hint}")
+    raise ExplainError(unknown_experiment(experiment_id, catalog.experiments))

@@ -5,10 +5,10 @@ How it is answered stands in `answering`.
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from difflib import get_close_matches
 from functools import cached_property
 
 from exposure_assets.contracts import Catalog, Experiment
+from exposure_assets.contracts.catalog_values import unknown_experiment
 from exposure_assets.transforms.digests import digest_of
 from exposure_assets.transforms.exposure_definitions import ExposureDefinition, own_definition
 from exposure_assets.transforms.preaggregation_windows import DAY, Interval, Lifetimes, midnight
@@ -82,9 +82,7 @@ def asked(
         IntervalError: nothing lies between the instants.
     """
     if experiment not in catalog.experiments:
-        near = get_close_matches(experiment, catalog.experiments, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(catalog.experiments)}."
-        raise QuestionError(f"experiment {experiment}: not in the catalog, {hint}")
+        raise QuestionError(unknown_experiment(experiment, catalog.experiments))
     entry = catalog.experiments[experiment]
     if definition is not None and definition.experiment_id != experiment:
         raise QuestionError(

@@ -230,15 +230,16 @@ def with_code(text: str) -> Markup:
 
 @cache
 def _environment() -> Environment:
+    loader = PackageLoader("exposure_assets.reports")
     environment = Environment(
-        loader=PackageLoader("exposure_assets.reports"),
+        loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["with_code"] = with_code
-    source, _, _ = environment.loader.get_source(environment, "report.css")  # type: ignore[union-attr]
+    source, _, _ = loader.get_source(environment, "report.css")
     environment.globals["style"] = Markup(source)
     return environment
 
