@@ -50,7 +50,7 @@ demo: setup ## a month of simulated experiments, from raw files to credit, windo
 		'  how messages name their experiment  $(DEMO)/features/*.json'
 
 test: setup ## every test
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 bench: .venv/.synced-bench ## our path against its peers, on the same data
 	$(BIN)/python -m benchmarks

@@ -73,3 +73,18 @@ def test_a_partition_of_day_and_experiment_is_one_key():
         keys = calendar.days_by_experiment.get_partition_keys(dynamic_partitions_store=instance)
     assert len(keys) == 4
     assert key in keys
+
+
+def test_days_by_experiment_have_the_keys_of_dagsters_own_product():
+    calendar = Calendar(date(2026, 3, 1), date(2026, 3, 3))
+    mine = calendar.days_by_experiment
+    stock = dg.MultiPartitionsDefinition({"date": calendar.days, "experiment": EXPERIMENTS})
+    assert mine == stock
+    with dg.DagsterInstance.ephemeral() as instance:
+        for experiment in ("b", "a|c", "a"):
+            instance.add_dynamic_partitions("experiments", [experiment])
+            keys = [one.get_partition_keys(dynamic_partitions_store=instance) for one in (mine, stock)]
+            assert keys[0] == keys[1]
+            assert [key.keys_by_dimension for key in keys[0]] == [key.keys_by_dimension for key in keys[1]]
+        instance.delete_dynamic_partition("experiments", "b")
+        assert len(mine.get_partition_keys(dynamic_partitions_store=instance)) == 3
